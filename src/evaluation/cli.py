@@ -1,0 +1,324 @@
+"""Commands: parse, call one function, print.
+
+Exit codes: 0 ok, 2 usage or parameters, 3 data, 4 stale, 5 disclosure, 6 environment, 70 a mistake of ours.
+"""
+
+import json
+import os
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from evaluation import store
+from evaluation.errors import EvaluationError, ParametersError, SetupError
+
+if TYPE_CHECKING:
+    from evaluation.evidence.grading import Grade
+    from evaluation.evidence.record import Record
+
+STOPPED: Final = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Which social innovations deserve to be scaled: run evaluations, see why, report.",
+    epilog="Files: params.yaml says what is evaluated and how; reports/index.html is what people read.",
+)
+check_app = typer.Typer(
+    invoke_without_command=True, help="Check what people wrote, and data, without estimating anything."
+)
+app.add_typer(check_app, name="check")
+
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]...", help="Evaluations; all of params.yaml if none is named.")
+]
+Id = Annotated[str, typer.Argument(metavar="ID", help="An evaluation of params.yaml.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Evaluations at a time; by default one a processor.")
+]
+Internal = Annotated[
+    bool, typer.Option("--internal", help="For internal use: allows micro-data that are not public, stamps every page.")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
+RecordName = Annotated[str, typer.Argument(metavar="RECORD", help="Id of a record, or a record.json.")]
+
+
+def main() -> None:
+    """Run the command line; errors become a text for people on stderr (JSON with --json) and an exit code."""
+    try:
+        app(prog_name="evaluation")
+    except EvaluationError as error:
+        _fail(error)
+    except Exception as error:  # the last resort: no traceback for people, but all of it in the log
+        _fail(_unforeseen(error))
+
+
+# the chain -----------------------------------------------------------------------------------------------------------
+
+
+@app.command(epilog="Examples: evaluation run · evaluation run small-classes --jobs 1")
+def run(ids: Ids = None, jobs: Jobs = None, internal: Internal = False) -> None:
+    """Run what is not fresh, from data to reports; with ids, these evaluations and what follows from them."""
+    from evaluation.pipeline import run as pipeline
+
+    try:
+        ran = pipeline.run(ids or (), jobs=jobs, internal=internal)
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept, `evaluation run` goes on from there", file=sys.stderr)
+        raise typer.Exit(STOPPED) from None
+    print(f"ran: {', '.join(ran)}" if ran else "nothing to do: everything is fresh")
+    print(f"open {store.path('reports', 'index.html')}")
+
+
+@app.command(epilog="Example: evaluation status")
+def status(as_json: Json = False) -> None:
+    """One line an evaluation: fresh, or stale and why."""
+    from evaluation.pipeline import run as pipeline
+
+    states = pipeline.states()
+    if as_json:
+        _print_json([{"id": state.evaluation_id, "method": state.method, "reasons": state.reasons} for state in states])
+        return
+    width = max((len(state.evaluation_id) for state in states), default=0)
+    for state in states:
+        print(f"{state.evaluation_id:{width}}  {state.method:10}  {_in_one_line(state.reasons)}")
+
+
+@app.command(epilog="Example: evaluation why small-classes")
+def why(evaluation_id: Id) -> None:
+    """Which inputs of an evaluation changed since its results were made."""
+    from evaluation.pipeline import run as pipeline
+    from evaluation.settings.params import read_design
+
+    design = read_design(evaluation_id)
+    reasons = next(state.reasons for state in pipeline.states() if state.evaluation_id == design.id)
+    print("\n".join(reasons) or "fresh: nothing it depends on has changed")
+
+
+@app.command(epilog="Examples: evaluation report · evaluation report --lang en")
+def report(
+    lang: Annotated[
+        str | None, typer.Option("--lang", help="fr or en; by default the languages of params.yaml.")
+    ] = None,
+    internal: Internal = False,
+) -> None:
+    """Write the pages again from the results that are there."""
+    from evaluation.report import pages
+    from evaluation.settings.params import read_params
+
+    languages = (lang,) if lang else read_params().languages
+    files = pages.build(languages=languages, internal=internal)
+    print(f"open {files[0]}")
+
+
+@app.command(hidden=True)
+def stage(name: str) -> None:
+    """Run one stage, for dvc.yaml."""
+    from evaluation.pipeline import run as pipeline
+
+    pipeline.run_for_dvc(name)
+
+
+# looking -------------------------------------------------------------------------------------------------------------
+
+
+@check_app.callback()
+def check(context: typer.Context) -> None:
+    """Check params.yaml and data/portfolio: every problem, with its line."""
+    if context.invoked_subcommand is None:
+        from evaluation import settings
+
+        params, portfolio = settings.check_all()
+        print(f"{len(params.evaluations)} evaluations, {len(portfolio.innovations)} innovations: no problem found")
+
+
+@check_app.command("data", epilog="Example: evaluation check data small-classes")
+def check_data(evaluation_id: Id) -> None:
+    """Make the analysis sample of an evaluation in memory; show which rows were dropped and what the columns hold."""
+    from evaluation import sample
+    from evaluation.settings.params import read_design
+
+    made = sample.prepare(read_design(evaluation_id))
+    print(made.data_source)
+    for step in made.flow:
+        print(f"{step.left:>10,} rows left  {step.dropped:>8,} dropped  {step.step}: {step.reason}")
+    print(f"{made.rows_used:>10,} rows of {made.units:,} units\n")
+    columns = ["column", "canonical", "type", "unit", "missing", "minimum", "maximum"]
+    print(made.codebook[columns].to_string(index=False, na_rep=""))
+    print("\n".join(made.notes))
+
+
+@app.command(epilog="Example: evaluation estimate survey.csv --design design.yaml --json")
+def estimate(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A data file.")],
+    design: Annotated[
+        Path,
+        typer.Option(
+            "--design", help="What would stand under one id in params.yaml; role, innovation and data may be left out."
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Estimate one effect from a file of your own; writes nothing."""
+    from evaluation.pipeline import single
+
+    _use_our_project()
+    with redirect_stdout(sys.stderr):
+        made = single.estimate(data, design)
+    if as_json:
+        _print_json(made.as_dict())
+    else:
+        print(_record_in_words(made))
+
+
+@app.command(epilog="Examples: evaluation grade small-classes · evaluation grade record.json --json")
+def grade(record: RecordName, as_json: Json = False) -> None:
+    """The grade of one record, with everything that holds it down."""
+    from evaluation.evidence import grading, rubric
+
+    _use_our_project()
+    given = grading.grade(_record(record), rubric.read())
+    if as_json:
+        _print_json(given.as_dict())
+    else:
+        print(_grade_in_words(given))
+
+
+@app.command(epilog="Example: evaluation compare work-experience-trial work-experience-matched")
+def compare(first: RecordName, second: RecordName) -> None:
+    """Two records side by side: estimate, standard error, grade, and why the lower one is lower."""
+    from evaluation.evidence import grading, rubric
+
+    _use_our_project()
+    rules = rubric.read()
+    records = [_record(first), _record(second)]
+    grades = [grading.grade(record, rules) for record in records]
+    for name, *values in _rows(records, grades):
+        print(f"{name:20}  {values[0]:>28}  {values[1]:>28}")
+    better, worse = sorted((0, 1), key=lambda place: -grades[place].value)
+    print("\n" + grading.compare_reason(records[better], grades[better], records[worse], grades[worse])[1])
+
+
+@app.command(epilog="Example: evaluation doctor")
+def doctor() -> None:
+    """Is this machine ready? Looks for what usually goes wrong and says what to do."""
+    from evaluation.pipeline import doctor as physician
+
+    findings = physician.examine()
+    for finding in findings:
+        print(f"{'ok ' if finding.healthy else 'NO '} {finding.what}: {finding.found}")
+        if not finding.healthy:
+            print(f"    fix: {finding.fix}")
+    if not all(finding.healthy for finding in findings):
+        raise typer.Exit(SetupError.exit_code)
+
+
+# printing ------------------------------------------------------------------------------------------------------------
+
+
+def _in_one_line(reasons: tuple[str, ...]) -> str:
+    if not reasons:
+        return "fresh"
+    more = f" (and {len(reasons) - 1} more: evaluation why)" if len(reasons) > 1 else ""
+    return f"stale: {reasons[0]}{more}"
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def _record_in_words(record: "Record") -> str:
+    lines = [f"{name:20}  {value}" for name, value in _facts(record)]
+    lines += ["", *(f"{check.check}: {check.detail}" for check in record.checks)]
+    return "\n".join([*lines, *record.notes])
+
+
+def _facts(record: "Record") -> list[tuple[str, str]]:
+    headline = record.headline
+    return [
+        ("outcome", f"{record.outcome.name} ({record.outcome.unit})"),
+        ("method, estimand", f"{record.method}, {record.estimand}"),
+        ("estimate", _number(headline.estimate)),
+        ("standard error", _number(headline.std_error)),
+        ("95% interval", f"{_number(headline.ci_low)} to {_number(headline.ci_high)}"),
+        ("p-value", _number(headline.p_value)),
+        ("rows used", _number(record.sample.rows_used)),
+    ]
+
+
+def _rows(records: list["Record"], grades: list["Grade"]) -> list[tuple[str, ...]]:
+    facts = [dict(_facts(record)) for record in records]
+    grade_row = tuple(f"{given.value} {given.label_en}" for given in grades)
+    verdicts = tuple(given.verdict for given in grades)
+    return [
+        ("", *(record.id for record in records)),
+        *((name, *(each[name] for each in facts)) for name in facts[0]),
+        ("grade", *grade_row),
+        ("verdict", *verdicts),
+    ]
+
+
+def _grade_in_words(given: "Grade") -> str:
+    reasons = [f"- {reason.en}" for reason in given.reasons]
+    repairs = [f"- {repair.en}" for repair in given.would_raise]
+    return "\n".join(
+        [
+            f"{given.id}: {given.value} of 5, {given.label_en} (ceiling {given.ceiling}, rubric {given.rubric})",
+            f"verdict: {given.verdict}",
+            "what holds it down:" if reasons else "nothing holds it down",
+            *reasons,
+            *(["what would raise it:", *repairs] if repairs else []),
+        ]
+    )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+
+
+# errors and places ---------------------------------------------------------------------------------------------------
+
+
+def _fail(error: EvaluationError) -> None:
+    text = json.dumps(error.as_dict(), ensure_ascii=False) if "--json" in sys.argv else str(error)
+    print(text, file=sys.stderr)
+    raise SystemExit(error.exit_code)
+
+
+def _unforeseen(error: Exception) -> EvaluationError:
+    from evaluation.pipeline.workers import unforeseen
+
+    return unforeseen(error, "evaluation")
+
+
+def _use_our_project() -> None:
+    """Outside a project, use the one this package stands in: its rubric and its locked packages."""
+    try:
+        store.root()
+    except SetupError:
+        ours = Path(__file__).resolve().parents[2]
+        if not all((ours / marker).is_file() for marker in store.MARKERS):
+            raise
+        os.environ["EVALUATION_ROOT"] = str(ours)
+
+
+def _record(name: str) -> "Record":
+    """The record with this id, or in this file."""
+    from evaluation.evidence import record
+
+    if store.is_slug(name) and not Path(name).is_file():
+        return record.read(name)
+    if not Path(name).is_file():
+        raise ParametersError(
+            code="E-CLI-001",
+            what="There is no such record.",
+            found=repr(name),
+            expected="the id of a record, or a file that holds one",
+            fix="`evaluation status` lists the evaluations; their records are data/evidence/estimated/ID/record.json",
+        )
+    return record.read_file(Path(name))

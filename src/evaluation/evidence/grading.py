@@ -1,0 +1,560 @@
+"""From a record to a grade: how sure we are, why, and what would make us surer.
+
+    grade = floor(min(ceiling of the design, caps) - loss of the worst domain
+                  - 1/2 if at least three further domains lose)
+
+and at least 1 where there is a comparison group. A domain whose cap has lowered the ceiling has been charged by that
+and is not charged again; every other domain is charged in full, even if it has a cap of its own. (So a worse check
+never raises a grade: tests/properties.) A check that was not run is a concern, never a pass.
+
+The verdict (does it work?) is computed beside the grade (how sure are we?) and never merged with it.
+
+Everything here is a pure function of a record and a rubric, but for `write_grades`. Source: ROBINS-I (worst domain;
+Sterne et al. 2016) and RoB 2 (several concerns add up; Sterne et al. 2019); equivalence by the 90 % interval:
+Schuirmann 1987.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from evaluation import store
+from evaluation.evidence.record import Headline, Record
+from evaluation.evidence.rubric import BEST, DOMAINS, NOT_AN_EFFECT, Ceiling, Lang, Rubric, Rule, attrition_zone, fill
+
+ReasonKind = Literal["ceiling", "cap", "loss", "not_run"]
+Verdict = Literal[
+    "positive",
+    "precise_null",
+    "harmful",
+    "inconclusive",
+    "sign_positive",
+    "sign_negative",
+    "sign_none",
+    "not_known",
+]
+Labels = Mapping[str, Mapping[Lang, str]]
+
+Z_95 = 1.959963984540054
+Z_90 = 1.644853626951472
+SMALLEST_P = 0.001
+NBSP = "\u00a0"
+_KINDS: tuple[ReasonKind, ...] = ("ceiling", "cap", "loss", "not_run")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One thing that holds the grade down.
+
+    Attributes:
+        rule: id of the rule; for a ceiling the class of design or the kind of finding.
+        check: id of the check that the rule reads; None for a ceiling.
+        domain: one of the seven domains, or "design".
+        kind: ceiling, cap, loss (a measured check) or not_run.
+        loss: levels it takes by itself.
+        fr, en: a sentence with the measured number in it.
+    """
+
+    rule: str
+    check: str | None
+    domain: str
+    kind: ReasonKind
+    loss: float
+    fr: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cap:
+    """A level that the grade cannot exceed, and the rule that says so."""
+
+    rule: str
+    cap: int
+    fr: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainLoss:
+    """What a domain loses by its worst check; `check` and `rule` are None where nothing is lost."""
+
+    loss: float
+    check: str | None
+    rule: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """The rules that would all have to pass for the grade to reach `to`."""
+
+    rules: tuple[str, ...]
+    to: int
+    fr: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grade:
+    """How sure we are of one finding.
+
+    Attributes:
+        id: of the record.
+        value: 0 to 5.
+        ceiling: the most that its design, and what was read of it, can reach; `ceiling_rule` says which of the two.
+        domain_losses: for each of the seven domains.
+        reasons: what holds the grade down, worst first.
+        would_raise: smallest sets of repairs that would raise the grade, best first; empty if only another design
+            would.
+        rubric: version.
+        verdict: what the finding says; never part of `value`.
+    """
+
+    id: str
+    kind: str
+    value: int
+    label_fr: str
+    label_en: str
+    ceiling: int
+    ceiling_rule: str
+    domain_losses: Mapping[str, DomainLoss]
+    caps: tuple[Cap, ...]
+    reasons: tuple[Reason, ...]
+    would_raise: tuple[Repair, ...]
+    rubric: str
+    verdict: Verdict
+
+    def as_dict(self) -> dict[str, Any]:
+        """The grade as plain data, for grades.json."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judgement:
+    """What one rule says about one record."""
+
+    rule: Rule
+    loss: float
+    cap: int | None
+    not_run: bool
+    fr: str
+    en: str
+
+    @property
+    def costs(self) -> bool:
+        return self.loss > 0 or self.cap is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ceiling:
+    level: int
+    rule: str
+    comparison: bool
+
+
+def grade(record: Record, rubric: Rubric, *, labels: Labels | None = None) -> Grade:
+    """Grade one finding.
+
+    Args:
+        record: the finding.
+        rubric: the rules.
+        labels: words for the columns that checks name, by column and language; a column without is written as it is.
+    """
+    ceiling = _ceiling(record, rubric)
+    judged = _judge_all(record, rubric, labels or {})
+    value = _combine(ceiling, judged, rubric)
+    level = rubric.level(value)
+    reasons = _reasons(record, rubric, ceiling, judged)
+    return Grade(
+        id=record.id,
+        kind=record.kind,
+        value=value,
+        label_fr=level.fr,
+        label_en=level.en,
+        ceiling=ceiling.level,
+        ceiling_rule=ceiling.rule,
+        domain_losses={domain: _domain_loss(domain, judged) for domain in DOMAINS},
+        caps=_caps(judged),
+        reasons=reasons,
+        would_raise=_repairs(value, ceiling, judged, rubric),
+        rubric=rubric.version,
+        verdict=verdict(record),
+    )
+
+
+def grade_all(records: Iterable[Record], rubric: Rubric, *, labels: Labels | None = None) -> dict[str, Grade]:
+    """Grades by record id, sorted by id."""
+    ordered = sorted(records, key=lambda record: record.id)
+    return {record.id: grade(record, rubric, labels=labels) for record in ordered}
+
+
+def write_grades(grades: Mapping[str, Grade]) -> Path:
+    """Write data/evidence/grades.json; return its path."""
+    file = store.path("data", "evidence", "grades.json")
+    store.write_json(file, {name: grades[name].as_dict() for name in sorted(grades)})
+    return file
+
+
+def verdict(record: Record) -> Verdict:
+    """What the finding says about the innovation, by `better` and the interval.
+
+    Precise null: the 90 % interval lies within plus or minus the smallest effect worth having. Otherwise positive or
+    harmful if the 95 % interval excludes no effect, and inconclusive if it does not. Without an interval, the direction
+    that was read.
+    """
+    if record.kind in NOT_AN_EFFECT or record.outcome.better is None:
+        return "not_known"
+    ends = _interval(record.headline)
+    if ends is None:
+        return _verdict_of_sign(record)
+    if _is_precise_null(record):
+        return "precise_null"
+    low, high = _favourable(record, ends)
+    return "positive" if low > 0 else "harmful" if high < 0 else "inconclusive"
+
+
+def compare_reason(record_a: Record, grade_a: Grade, record_b: Record, grade_b: Grade) -> tuple[str, str]:
+    """One sentence, in French and in English: why b is graded lower than a.
+
+    The sentence names the design if it has the lower ceiling, then the first check that costs b more than a.
+    """
+    if grade_b.value >= grade_a.value:
+        return _not_lower(record_a.id, grade_a, record_b.id, grade_b)
+    causes = _causes(grade_a, grade_b)
+    fr = " ; de plus, ".join(_clause(reason.fr) for reason in causes)
+    en = "; moreover, ".join(_clause(reason.en) for reason in causes)
+    return (
+        f"« {record_b.id} » est au niveau {grade_b.value}, et « {record_a.id} » au niveau {grade_a.value} : {fr}.",
+        f"“{record_b.id}” has grade {grade_b.value}, and “{record_a.id}” grade {grade_a.value}: {en}.",
+    )
+
+
+# the rules -----------------------------------------------------------------------------------------------------------
+
+
+def _ceiling(record: Record, rubric: Rubric) -> _Ceiling:
+    """The lower of what the design allows and what was read of the finding allows."""
+    design = rubric.ceilings[record.design_class]
+    kind = rubric.kinds.get(record.kind)
+    comparison = design.comparison and record.kind not in NOT_AN_EFFECT
+    if kind is not None and kind.level < design.level:
+        return _Ceiling(level=kind.level, rule=record.kind, comparison=comparison)
+    return _Ceiling(level=design.level, rule=record.design_class, comparison=comparison)
+
+
+def _judge_all(record: Record, rubric: Rubric, labels: Labels) -> tuple[_Judgement, ...]:
+    if record.kind in NOT_AN_EFFECT:
+        return ()
+    return tuple(_judge(rule, record, rubric, labels) for rule in rubric.rules if _applies(rule, record))
+
+
+def _applies(rule: Rule, record: Record) -> bool:
+    if record.method not in rule.methods or record.design_class in rule.except_classes:
+        return False
+    return rule.only_if == "always" or _has_high_attrition(record)
+
+
+def _judge(rule: Rule, record: Record, rubric: Rubric, labels: Labels) -> _Judgement:
+    found = record.check(rule.check)
+    if (found is not None and found.status == "not_applicable") or _is_waived(rule, record):
+        return _judgement(rule, loss=0.0)
+    value = _measure(rule, record)
+    if value is None:
+        return _judgement(rule, loss=rubric.not_run_loss, not_run=True)
+    band = rule.band(value, found.power if found is not None else None)
+    blanks = {lang: _blanks(rule, record, labels, lang) for lang in ("fr", "en")}
+    return _Judgement(
+        rule=rule,
+        loss=band.loss,
+        cap=band.cap,
+        not_run=False,
+        fr=fill(band.fr or rule.fr, blanks["fr"]),
+        en=fill(band.en or rule.en, blanks["en"]),
+    )
+
+
+def _judgement(rule: Rule, *, loss: float, not_run: bool = False) -> _Judgement:
+    return _Judgement(rule=rule, loss=loss, cap=None, not_run=not_run, fr=rule.not_run_fr, en=rule.not_run_en)
+
+
+def _measure(rule: Rule, record: Record) -> float | None:
+    """The number that the bands are about; None where a check it needs was not run."""
+    value = _value(record, rule.check)
+    if rule.measure == "value" or value is None:
+        return value
+    other = _value(record, rule.companion or "")
+    return None if other is None else float(attrition_zone(value, other))
+
+
+def _value(record: Record, check_id: str) -> float | None:
+    found = record.check(check_id)
+    return found.value if found is not None else None
+
+
+def _has_high_attrition(record: Record) -> bool:
+    overall, differential = _value(record, "attrition.overall"), _value(record, "attrition.differential")
+    return overall is not None and differential is not None and attrition_zone(overall, differential) == 2
+
+
+def _is_waived(rule: Rule, record: Record) -> bool:
+    if rule.skip_if == "precise_null":
+        return _is_precise_null(record)
+    return rule.skip_if == "interval_includes_no_effect" and _includes_no_effect(record)
+
+
+# the combination -----------------------------------------------------------------------------------------------------
+
+
+def _combine(ceiling: _Ceiling, judged: Sequence[_Judgement], rubric: Rubric) -> int:
+    top = min([ceiling.level, *(item.cap for item in judged if item.cap is not None)])
+    charged = _charged(ceiling, top, judged)
+    worst, further = (charged[0], charged[1:]) if charged else (0.0, [])
+    several = rubric.further_loss if len(further) >= rubric.further_domains else 0.0
+    value = math.floor(top - worst - several)
+    return max(value, rubric.lowest_with_comparison if ceiling.comparison else 0)
+
+
+def _charged(ceiling: _Ceiling, top: int, judged: Sequence[_Judgement]) -> list[float]:
+    """Losses by domain, greatest first, without the one domain that has lowered the ceiling to `top`.
+
+    If several have, the one that loses least is left out: otherwise a cap that is lifted could lower the grade.
+    """
+    losses: dict[str, float] = {}
+    for item in judged:
+        losses[item.rule.domain] = max(item.loss, losses.get(item.rule.domain, 0.0))
+    if top < ceiling.level:
+        losses.pop(min((item.rule.domain for item in judged if item.cap == top), key=losses.__getitem__))
+    return sorted((loss for loss in losses.values() if loss > 0), reverse=True)
+
+
+def _domain_loss(domain: str, judged: Sequence[_Judgement]) -> DomainLoss:
+    losing = [item for item in judged if item.rule.domain == domain and item.costs]
+    if not losing:
+        return DomainLoss(loss=0.0, check=None, rule=None)
+    worst = max(losing, key=lambda item: (item.loss, item.cap is not None))
+    return DomainLoss(loss=worst.loss, check=worst.rule.check, rule=worst.rule.id)
+
+
+def _repairs(value: int, ceiling: _Ceiling, judged: Sequence[_Judgement], rubric: Rubric) -> tuple[Repair, ...]:
+    """Single repairs that raise the grade, else the shortest run of the worst ones that does so together."""
+    losing = sorted((item for item in judged if item.costs), key=lambda item: -_weight(item, ceiling))
+    reached = _Reached(ceiling=ceiling, judged=judged, rubric=rubric)
+    single = [[item] for item in losing if reached.by([item]) > value]
+    chosen = single or _shortest(losing, value, reached)
+    found = [_repair(items, reached.by(items), rubric) for items in chosen]
+    return tuple(sorted(found, key=lambda repair: -repair.to))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reached:
+    """The grade that repairs would lead to."""
+
+    ceiling: _Ceiling
+    judged: Sequence[_Judgement]
+    rubric: Rubric
+
+    def by(self, repaired: Sequence[_Judgement]) -> int:
+        rules = {item.rule.id for item in repaired}
+        left = [item for item in self.judged if item.rule.id not in rules]
+        return _combine(self.ceiling, left, self.rubric)
+
+
+def _shortest(losing: Sequence[_Judgement], value: int, reached: _Reached) -> list[list[_Judgement]]:
+    """The worst ones that raise the grade together, without those that can be spared; none if only the design could."""
+    runs = (list(losing[:length]) for length in range(2, len(losing) + 1))
+    run = next((run for run in runs if reached.by(run) > value), [])
+    for item in reversed(run):
+        without = [other for other in run if other is not item]
+        run = without if reached.by(without) > value else run
+    return [run] if run else []
+
+
+def _repair(chosen: Sequence[_Judgement], to: int, rubric: Rubric) -> Repair:
+    """One repair is quoted; several are named by their domains."""
+    rules = tuple(item.rule.id for item in chosen)
+    if len(chosen) == 1:
+        fr, en = _clause(chosen[0].fr), _clause(chosen[0].en)
+        return Repair(
+            rules=rules,
+            to=to,
+            fr=f"Le niveau passerait à {to} si ce point était levé : {fr}.",
+            en=f"The grade would rise to {to} if this point was settled: {en}.",
+        )
+    words = [rubric.domains[domain] for domain in DOMAINS if any(item.rule.domain == domain for item in chosen)]
+    fr, en = ", ".join(word.fr.lower() for word in words), ", ".join(word.en.lower() for word in words)
+    return Repair(
+        rules=rules,
+        to=to,
+        fr=f"Le niveau passerait à {to} si ces points étaient tous levés : {fr}.",
+        en=f"The grade would rise to {to} if all these points were settled: {en}.",
+    )
+
+
+# the reasons ---------------------------------------------------------------------------------------------------------
+
+
+def _reasons(record: Record, rubric: Rubric, ceiling: _Ceiling, judged: Sequence[_Judgement]) -> tuple[Reason, ...]:
+    found = [*_ceiling_reasons(record, rubric), *(_reason(item, ceiling) for item in judged if item.costs)]
+    order = {rule.id: place for place, rule in enumerate(rubric.rules)}
+    return tuple(sorted(found, key=lambda item: (-item.loss, _KINDS.index(item.kind), order.get(item.rule, -1))))
+
+
+def _ceiling_reasons(record: Record, rubric: Rubric) -> list[Reason]:
+    """The design and the kind of finding, where they allow less than the best grade."""
+    sources: list[tuple[str, Ceiling]] = [(record.design_class, rubric.ceilings[record.design_class])]
+    sources += [(record.kind, rubric.kinds[record.kind])] if record.kind in rubric.kinds else []
+    return [
+        Reason(
+            rule=name,
+            check=None,
+            domain="design",
+            kind="ceiling",
+            loss=float(BEST - source.level),
+            fr=_at_most(source.fr, source.level, "fr"),
+            en=_at_most(source.en, source.level, "en"),
+        )
+        for name, source in sources
+        if source.level < BEST
+    ]
+
+
+def _reason(item: _Judgement, ceiling: _Ceiling) -> Reason:
+    capped = item.cap is not None and item.cap < ceiling.level
+    return Reason(
+        rule=item.rule.id,
+        check=item.rule.check,
+        domain=item.rule.domain,
+        kind="cap" if capped else "not_run" if item.not_run else "loss",
+        loss=_weight(item, ceiling),
+        fr=_at_most(item.fr, item.cap, "fr") if capped else item.fr,
+        en=_at_most(item.en, item.cap, "en") if capped else item.en,
+    )
+
+
+def _weight(item: _Judgement, ceiling: _Ceiling) -> float:
+    """Levels that the rule takes by itself."""
+    return item.loss if item.cap is None else max(item.loss, float(ceiling.level - item.cap))
+
+
+def _caps(judged: Sequence[_Judgement]) -> tuple[Cap, ...]:
+    capped = [Cap(rule=item.rule.id, cap=item.cap, fr=item.fr, en=item.en) for item in judged if item.cap is not None]
+    return tuple(sorted(capped, key=lambda cap: cap.cap))
+
+
+def _at_most(sentence: str, level: int | None, lang: Lang) -> str:
+    stem = sentence.removesuffix(".")
+    return f"{stem} ; niveau {level} au plus." if lang == "fr" else f"{stem}; grade {level} at most."
+
+
+def _causes(grade_a: Grade, grade_b: Grade) -> list[Reason]:
+    """The ceiling if it is lower, and the first check that costs b more; at least one of all reasons."""
+    ceilings = [reason for reason in grade_b.reasons if reason.kind == "ceiling"][: grade_b.ceiling < grade_a.ceiling]
+    costs_a = {reason.check: reason.loss for reason in reversed(grade_a.reasons)}
+    checks = [
+        reason
+        for reason in grade_b.reasons
+        if reason.kind != "ceiling" and reason.loss > costs_a.get(reason.check, 0.0)
+    ]
+    return [*ceilings, *checks[:1]] or list(grade_b.reasons[:1])
+
+
+def _clause(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:].removesuffix(".")
+
+
+def _not_lower(id_a: str, grade_a: Grade, id_b: str, grade_b: Grade) -> tuple[str, str]:
+    if grade_a.value == grade_b.value:
+        return (
+            f"« {id_a} » et « {id_b} » sont au même niveau : {grade_a.value}.",
+            f"“{id_a}” and “{id_b}” have the same grade: {grade_a.value}.",
+        )
+    return (
+        f"« {id_b} » n'est pas moins bien noté : niveau {grade_b.value}, contre {grade_a.value} pour « {id_a} ».",
+        f"“{id_b}” is not graded lower: grade {grade_b.value}, against {grade_a.value} for “{id_a}”.",
+    )
+
+
+# the verdict ---------------------------------------------------------------------------------------------------------
+
+
+def _interval(headline: Headline, z: float = Z_95) -> tuple[float, float] | None:
+    """The interval of the headline; z below Z_95 narrows it in proportion."""
+    estimate, low, high = headline.estimate, headline.ci_low, headline.ci_high
+    if estimate is None:
+        return None
+    if low is not None and high is not None:
+        return estimate - (estimate - low) * z / Z_95, estimate + (high - estimate) * z / Z_95
+    if headline.std_error is None:
+        return None
+    return estimate - z * headline.std_error, estimate + z * headline.std_error
+
+
+def _favourable(record: Record, ends: tuple[float, float]) -> tuple[float, float]:
+    """The interval measured from no effect, turned so that higher is better."""
+    low, high = (end - record.outcome.no_effect for end in ends)
+    return (low, high) if record.outcome.better == "higher" else (-high, -low)
+
+
+def _includes_no_effect(record: Record) -> bool:
+    ends = _interval(record.headline)
+    return ends is not None and ends[0] <= record.outcome.no_effect <= ends[1]
+
+
+def _is_precise_null(record: Record) -> bool:
+    ends, smallest = _interval(record.headline, Z_90), record.outcome.smallest_effect
+    if ends is None or smallest is None:
+        return False
+    return all(abs(end - record.outcome.no_effect) < smallest for end in ends)
+
+
+def _verdict_of_sign(record: Record) -> Verdict:
+    direction = record.headline.direction
+    if direction is None:
+        return "not_known"
+    if direction == "none":
+        return "sign_none"
+    good = "positive" if record.outcome.better == "higher" else "negative"
+    return "sign_positive" if direction == good else "sign_negative"
+
+
+# numbers in sentences ------------------------------------------------------------------------------------------------
+
+
+def _blanks(rule: Rule, record: Record, labels: Labels, lang: Lang) -> dict[str, str]:
+    found = record.check(rule.check)
+    value, subject = (found.value, found.subject) if found is not None else (None, "")
+    companion = _value(record, rule.companion) if rule.companion else None
+    return {
+        "{value}": "" if value is None else _written(value, rule, lang),
+        "{companion}": "" if companion is None else _points(companion, lang),
+        "{subject}": f" ({labels.get(subject, {}).get(lang, subject)})" if subject else "",
+    }
+
+
+def _written(value: float, rule: Rule, lang: Lang) -> str:
+    style, digits = rule.format.style, rule.format.digits
+    if style == "percent":
+        return f"{_number(100 * value, digits, lang)}{NBSP if lang == 'fr' else ''}%"
+    if style == "p_value":
+        return _p_value(value, digits, lang)
+    return "" if style == "code" else _number(value, digits, lang)
+
+
+def _p_value(value: float, digits: int, lang: Lang) -> str:
+    if value < SMALLEST_P:
+        return f"p{NBSP}<{NBSP}{_number(SMALLEST_P, 3, lang)}"
+    return f"p{NBSP}={NBSP}{_number(value, digits, lang)}"
+
+
+def _points(share: float, lang: Lang) -> str:
+    """A difference of shares in percentage points; French counts one up to 1,9."""
+    amount = 100 * share
+    if lang == "fr":
+        return f"{_number(amount, 1, lang)}{NBSP}point{'s' if amount >= 2 else ''}"
+    return f"{_number(amount, 1, lang)} percentage points"
+
+
+def _number(value: float, digits: int, lang: Lang) -> str:
+    text = f"{value:.{digits}f}"
+    return text.replace(".", ",") if lang == "fr" else text

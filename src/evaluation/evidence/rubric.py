@@ -1,0 +1,445 @@
+"""The rubric: which number of which check costs how much, as data in params.yaml.
+
+A rule reads one check, and its bands say what each value costs: a loss (0, 1/2 a concern, 1 serious) and, for the
+worst, a cap on the grade. Everything that could make the rubric unfair by accident is refused when it is read: bands
+that get better as the value gets worse, bands that no value reaches, checks that nobody measures, sentences with a
+blank that nothing fills.
+
+Source: the scale follows the Maryland scale and the EEF padlocks (ceilings), ROBINS-I (the worst domain counts) and
+RoB 2 (several concerns add up); each rule cites its own.
+"""
+
+import csv
+import io
+import itertools
+import math
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+
+from evaluation import store
+from evaluation.errors import ParametersError, ProblemsError
+from evaluation.evidence.record import DesignClass, Kind, Method
+from evaluation.settings.fields import Flag, Frozen, Integer, Number, Slug, Text, listed, refusal
+from evaluation.settings.params import FILE, read_params
+from evaluation.settings.problems import Origin, from_validation, nearest
+from evaluation.settings.yaml12 import KeyPath
+
+Domain = Literal[
+    "identification", "missing_data", "precision", "reporting", "measurement", "interference", "independence"
+]
+Lang = Literal["fr", "en"]
+Basis = Literal["published", "benchmark", "house"]
+Condition = Literal["always", "high_attrition"]
+Waiver = Literal["never", "precise_null", "interval_includes_no_effect"]
+Measure = Literal["value", "wwc_attrition"]
+
+DOMAINS: tuple[str, ...] = get_args(Domain)
+METHODS: tuple[str, ...] = get_args(Method)
+UNCOMPARED = ("uncontrolled",)
+NOT_AN_EFFECT = ("claim", "take_up", "level", "not_read")
+BEST = 5
+
+# Every check that exists, with the least and the greatest value it can have. Shares are 0 to 1; codes count from 0.
+CHECKS: Mapping[str, tuple[float, float]] = {
+    "balance.max_smd": (0, math.inf),
+    "overlap.share_in_01_09": (0, 1),
+    "overlap.ess_share": (0, 1),
+    "baseline.outcome_pretest": (0, 1),
+    "pretrend.periods": (0, math.inf),
+    "pretrend.joint_p": (0, 1),
+    "identification.sensitivity": (0, math.inf),
+    "attrition.overall": (0, 1),
+    "attrition.differential": (0, 1),
+    "precision.mdes_sd": (0, math.inf),
+    "precision.clusters": (0, math.inf),
+    "precision.treated_clusters": (0, math.inf),
+    "registration.plan": (0, 2),
+    "multiplicity.holm_p": (0, 1),
+    "reporting.uncertainty": (0, 1),
+    "reporting.reading": (0, 2),
+    "measurement.source": (0, 3),
+    "interference.displacement": (0, 1),
+    "independence.evaluator": (0, 2),
+}
+BLANKS = ("{value}", "{subject}", "{companion}")
+_BLANK = re.compile(r"\{[^{}]*\}|[{}]")
+
+
+class Words(Frozen):
+    """The same words in both languages."""
+
+    fr: Text
+    en: Text
+
+
+class Level(Words):
+    """One of the six grades."""
+
+    level: Annotated[Integer, Field(ge=0, le=BEST)]
+    means_fr: Text
+    means_en: Text
+
+
+class Ceiling(Words):
+    """The most that a design, or a kind of finding, can reach."""
+
+    level: Annotated[Integer, Field(ge=0, le=BEST)]
+    comparison: Flag = False
+    basis: Basis
+    cite: Text
+
+
+class Band(Frozen):
+    """Values of a check that cost the same.
+
+    Attributes:
+        at_most, at_least: the bound, included; none in the last band, which takes what is left.
+        power_at_least: the check's power must reach this as well; unknown power does not.
+        loss: what the domain loses.
+        cap: the grade cannot be higher.
+        fr, en: sentence of this band, if the rule's does not fit.
+    """
+
+    at_most: Number | None = None
+    at_least: Number | None = None
+    power_at_least: Number | None = None
+    loss: Annotated[Number, Field(ge=0, le=1)]
+    cap: Annotated[Integer, Field(ge=0, le=BEST)] | None = None
+    fr: Text | None = None
+    en: Text | None = None
+
+    def holds(self, value: float, power: float | None) -> bool:
+        """Whether the value, and the power where it is asked for, lies in this band."""
+        within = (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
+        return within and (self.power_at_least is None or (power is not None and power >= self.power_at_least))
+
+    @property
+    def costs(self) -> bool:
+        """Whether the band lowers the grade."""
+        return self.loss > 0 or self.cap is not None
+
+
+class Format(Frozen):
+    """How the sentences write the value; a code is not written."""
+
+    style: Literal["number", "percent", "p_value", "code"]
+    digits: Annotated[Integer, Field(ge=0, le=6)] = 0
+
+
+def _all_methods(value: Any) -> Any:
+    return tuple(method for method in METHODS if method not in UNCOMPARED) if value == "any" else value
+
+
+def _known_check(value: str) -> str:
+    if value in CHECKS:
+        return value
+    close = nearest(value, CHECKS)
+    raise refusal(
+        "E-EVI-010",
+        "no such check is ever measured",
+        found=repr(value),
+        expected=listed(CHECKS),
+        **({"nearest": close} if close else {}),
+    )
+
+
+def _known_blanks(value: str | None) -> str | None:
+    """Only `{value}`, `{subject}`, `{companion}`: a sentence is filled with text, never evaluated."""
+    unknown = [blank for blank in _BLANK.findall(value or "") if blank not in BLANKS]
+    if unknown:
+        raise refusal(
+            "E-EVI-011", "a sentence has a blank that nothing fills", found=unknown[0], expected=", ".join(BLANKS)
+        )
+    return value
+
+
+def fill(sentence: str, blanks: Mapping[str, str]) -> str:
+    """The sentence with its blanks filled; `blanks` holds a text for each of BLANKS."""
+    return _BLANK.sub(lambda found: blanks[found[0]], sentence)
+
+
+class Rule(Frozen):
+    """How one check bears on the grade.
+
+    Attributes:
+        check: id of the check that is read; `companion` a second one, for measures of two numbers.
+        measure: "value" = the check's own; "wwc_attrition" = 0 below the cautious boundary of overall and differential
+            attrition, 1 below the optimistic one, 2 above both.
+        methods: methods it applies to; "any" in the file = all that have a comparison group.
+        except_classes: classes of design to which it does not apply, because their ceiling is low for the same reason.
+        only_if: high_attrition = only where the attrition of a trial is above the WWC's optimistic boundary.
+        skip_if: the check does not matter when the effect is a precise null, or its interval includes no effect.
+        bands: from the best to the worst.
+    """
+
+    id: Slug
+    check: Text
+    companion: Text | None = None
+    measure: Measure = "value"
+    methods: Annotated[tuple[Method, ...], BeforeValidator(_all_methods), Field(min_length=1)]
+    except_classes: tuple[DesignClass, ...] = ()
+    only_if: Condition = "always"
+    skip_if: Waiver = "never"
+    domain: Domain
+    bands: Annotated[tuple[Band, ...], Field(min_length=2)]
+    format: Format
+    basis: Basis
+    cite: Text
+    fr: Text
+    en: Text
+    not_run_fr: Text
+    not_run_en: Text
+
+    @field_validator("check", "companion")
+    @classmethod
+    def _checks_exist(cls, value: str | None) -> str | None:
+        return value if value is None else _known_check(value)
+
+    @field_validator("fr", "en", "not_run_fr", "not_run_en")
+    @classmethod
+    def _blanks_exist(cls, value: str) -> str:
+        return _known_blanks(value) or ""
+
+    @field_validator("bands")
+    @classmethod
+    def _bands_are_fair(cls, bands: tuple[Band, ...], info: ValidationInfo) -> tuple[Band, ...]:
+        for band in bands:
+            _known_blanks(band.fr)
+            _known_blanks(band.en)
+        _require_one_direction(bands)
+        _require_worsening(bands)
+        _require_reachable(bands, _range(info.data))
+        return bands
+
+    def band(self, value: float, power: float | None = None) -> Band:
+        """The first band that holds; the last one takes what is left."""
+        return next((band for band in self.bands if band.holds(value, power)), self.bands[-1])
+
+
+class Rubric(Frozen):
+    """The whole scale.
+
+    Attributes:
+        not_run_loss: what a domain loses by a check that was not run.
+        further_domains, further_loss: what is lost in addition when at least so many further domains lose.
+        lowest_with_comparison: no finding with a comparison group is graded lower.
+    """
+
+    version: Text
+    not_run_loss: Annotated[Number, Field(ge=0, le=1)]
+    further_domains: Annotated[Integer, Field(ge=1)]
+    further_loss: Annotated[Number, Field(ge=0, le=1)]
+    lowest_with_comparison: Annotated[Integer, Field(ge=0, le=BEST)]
+    levels: tuple[Level, ...]
+    domains: Mapping[str, Words]
+    ceilings: Mapping[str, Ceiling]
+    kinds: Mapping[str, Ceiling]
+    rules: tuple[Rule, ...]
+
+    @field_validator("levels")
+    @classmethod
+    def _levels_are_six(cls, levels: tuple[Level, ...]) -> tuple[Level, ...]:
+        found = sorted(level.level for level in levels)
+        if found != list(range(BEST + 1)):
+            raise refusal("E-EVI-012", "each grade stands once", found=listed(found), expected="0, 1, 2, 3, 4, 5")
+        return levels
+
+    @field_validator("domains")
+    @classmethod
+    def _domains_are_complete(cls, domains: Mapping[str, Words]) -> Mapping[str, Words]:
+        return _complete(domains, DOMAINS, "E-EVI-013", "the seven domains need a name each")
+
+    @field_validator("ceilings")
+    @classmethod
+    def _ceilings_are_complete(cls, ceilings: Mapping[str, Ceiling]) -> Mapping[str, Ceiling]:
+        return _complete(ceilings, get_args(DesignClass), "E-EVI-014", "every class of design needs a ceiling")
+
+    @field_validator("kinds")
+    @classmethod
+    def _kinds_are_complete(cls, kinds: Mapping[str, Ceiling]) -> Mapping[str, Ceiling]:
+        others = tuple(kind for kind in get_args(Kind) if kind != "effect")
+        return _complete(kinds, others, "E-EVI-015", "every kind of finding but 'effect' needs a ceiling")
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_differ(cls, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        ids = [rule.id for rule in rules]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise refusal("E-EVI-016", "two rules have one id", found=listed(twice), expected="ids that differ")
+        return rules
+
+    def level(self, value: int) -> Level:
+        """The words of a grade."""
+        return next(level for level in self.levels if level.level == value)
+
+    def rule(self, rule_id: str) -> Rule:
+        """The rule with this id."""
+        return next(rule for rule in self.rules if rule.id == rule_id)
+
+
+def read(root: Path | None = None) -> Rubric:
+    """The rubric of params.yaml.
+
+    Raises:
+        ProblemsError: everything that is wrong with it, at once.
+        ParametersError: there is no section `rubric`.
+    """
+    params = read_params(root)
+    if params.rubric is None:
+        raise ParametersError(
+            code="E-EVI-017",
+            what="There is no rubric, so nothing can be graded.",
+            where=FILE,
+            found="no section `rubric`",
+            expected="the section `rubric`",
+            fix=f"restore the section `rubric` of {FILE} from the repository",
+        )
+    return parse(params.rubric, line=params.line)
+
+
+def parse(
+    raw: Mapping[str, Any], *, file: str = FILE, line: Callable[[KeyPath], int | None] = lambda _: None
+) -> Rubric:
+    """The rubric that `raw` describes.
+
+    Args:
+        raw: the section `rubric`.
+        file: the file it stands in, for messages.
+        line: line of a key path in that file, where known.
+
+    Raises:
+        ProblemsError: everything that is wrong with it, at once.
+    """
+    try:
+        return Rubric.model_validate(raw)
+    except ValidationError as error:
+        origin = Origin(file=file, line=line, prefix=("rubric",))
+        problems = from_validation(error, model=Rubric, raw=raw, origin=origin)
+        raise ProblemsError(problems, code="E-EVI-018") from error
+
+
+def attrition_zone(overall: float, differential: float) -> int:
+    """Where a trial stands against the WWC's attrition boundaries.
+
+    Args:
+        overall: share of all people lost, 0 to 1.
+        differential: absolute difference of the two groups' shares, 0 to 1.
+
+    Returns:
+        0 below the cautious boundary, 1 below the optimistic one, 2 otherwise. Between two whole percents of overall
+        attrition the stricter of the two rows holds; beyond the last row the zone is 2.
+
+    Source: WWC Standards Handbook 4.0, table II.1.
+    """
+    rows = _wwc_boundaries()
+    percent = _tidy(100 * overall)
+    low, high = math.floor(percent), math.ceil(percent)
+    if high >= len(rows):
+        return 2
+    limits = [min(pair) for pair in zip(rows[low], rows[high], strict=True)]
+    return sum(_tidy(100 * differential) >= limit for limit in limits)
+
+
+# what makes bands fair -----------------------------------------------------------------------------------------------
+
+
+def _require_one_direction(bands: tuple[Band, ...]) -> None:
+    bounded, last = bands[:-1], bands[-1]
+    upper = all(band.at_most is not None and band.at_least is None for band in bounded)
+    lower = all(band.at_least is not None and band.at_most is None for band in bounded)
+    if not (upper or lower) or last.at_most is not None or last.at_least is not None:
+        raise refusal(
+            "E-EVI-020",
+            "bands need bounds of one direction, and none in the last",
+            found="; ".join(_bound(band) for band in bands),
+            expected="`at_most` in every band but the last, or `at_least` in every band but the last",
+        )
+
+
+def _require_worsening(bands: tuple[Band, ...]) -> None:
+    for better, worse in itertools.pairwise(bands):
+        if worse.loss < better.loss or _cap(worse) > _cap(better):
+            raise refusal(
+                "E-EVI-021",
+                "a worse band costs less than a better one",
+                found=f"{_bound(better)} costs more than {_bound(worse)}",
+                expected="losses that grow and caps that fall from band to band",
+            )
+    if bands[0].costs or not bands[-1].costs:
+        raise refusal(
+            "E-EVI-022",
+            "a rule needs a value that costs nothing and one that costs something",
+            found=f"first loss {bands[0].loss}, last loss {bands[-1].loss}",
+            expected="no loss in the first band, a loss or a cap in the last",
+        )
+
+
+def _require_reachable(bands: tuple[Band, ...], limits: tuple[float, float]) -> None:
+    low, high = limits if bands[0].at_most is not None else (-limits[1], -limits[0])
+    bounds = [_upward(band) for band in bands[:-1]]
+    follows = [
+        later > earlier or (later == earlier and band.power_at_least is not None)
+        for band, earlier, later in zip(bands, bounds, bounds[1:], strict=False)
+    ]
+    if not all(follows) or bounds[0] < low or bounds[-1] >= high:
+        raise refusal(
+            "E-EVI-023",
+            "no value can reach one of the bands",
+            found="; ".join(_bound(band) for band in bands),
+            expected=f"bounds in order, between {limits[0]:g} and {limits[1]:g}, that leave something to the last band",
+        )
+
+
+def _upward(band: Band) -> float:
+    """The bound of a band, with its sign changed for lower bounds, so that worse is always higher."""
+    return band.at_most if band.at_most is not None else -(band.at_least or 0.0)
+
+
+def _bound(band: Band) -> str:
+    parts = [f"{name} {value:g}" for name in ("at_most", "at_least") if (value := getattr(band, name)) is not None]
+    return " and ".join(parts) or "the rest"
+
+
+def _cap(band: Band) -> int:
+    return BEST + 1 if band.cap is None else band.cap
+
+
+# small things --------------------------------------------------------------------------------------------------------
+
+
+def _range(fields: Mapping[str, Any]) -> tuple[float, float]:
+    """The values that a rule's measure can have; anything if the check itself is in doubt."""
+    if fields.get("measure") == "wwc_attrition":
+        return 0, 2
+    return CHECKS.get(fields.get("check", ""), (-math.inf, math.inf))
+
+
+def _complete(found: Mapping[str, Any], wanted: tuple[str, ...], code: str, message: str) -> Mapping[str, Any]:
+    """`found` in the order of `wanted`, if it has exactly these keys."""
+    if set(found) != set(wanted):
+        missing, unknown = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
+        raise refusal(
+            code,
+            message,
+            found=f"missing {listed(missing) or 'none'}; unknown {listed(unknown) or 'none'}",
+            expected=listed(wanted),
+        )
+    return {name: found[name] for name in wanted}
+
+
+@cache
+def _wwc_boundaries() -> tuple[tuple[float, float], ...]:
+    """Largest differential attrition (cautious, optimistic), in points, by overall attrition in whole percents."""
+    text = store.read_text(Path(__file__).with_name("wwc_attrition.csv"))
+    return tuple((float(row["cautious"]), float(row["optimistic"])) for row in csv.DictReader(io.StringIO(text)))
+
+
+def _tidy(value: float) -> float:
+    """Undo the rounding error of a multiplication by 100, which could move a value across a boundary."""
+    return round(value, 9)

