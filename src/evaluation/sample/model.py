@@ -8,7 +8,6 @@ import pandas as pd
 
 from evaluation import store
 from evaluation.errors import StaleError
-from evaluation.sample.table import sort_levels
 
 CODEBOOK_COLUMNS = {
     "column": "str",
@@ -119,7 +118,7 @@ def read(evaluation_id: str) -> Sample:
         )
     return Sample(
         id=said["id"],
-        frame=_with_sorted_levels(store.read_parquet(folder / "sample.parquet")),
+        frame=store.read_parquet(folder / "sample.parquet"),
         names=said["names"],
         flow=tuple(FlowStep(**step) for step in said["flow"]),
         codebook=codebook_frame(said["codebook"]),
@@ -156,9 +155,3 @@ def _description(sample: Sample, frame_sha256: str) -> dict[str, Any]:
         "codebook": codebook.to_dict("records"),
         "notes": list(sample.notes),
     }
-
-
-def _with_sorted_levels(frame: pd.DataFrame) -> pd.DataFrame:
-    """Parquet does not promise the order of categories."""
-    levels = {name: frame[name].cat.categories for name in frame if isinstance(frame[name].dtype, pd.CategoricalDtype)}
-    return frame.assign(**{name: frame[name].cat.set_categories(sort_levels(of)) for name, of in levels.items()})
