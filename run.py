@@ -36,7 +36,7 @@ HELP = """python3 run.py VERB [ARGUMENTS]
   test     check the code and run the tests (with arguments: pytest alone, with these arguments)
   check    ruff, mypy and the import rules, without tests
   lab      open the notebooks in JupyterLab
-  bench    time the estimators and the pipeline on this machine
+  bench    time the estimators against their peers on this machine
   setup    make or refresh the environment, nothing else
   help     this text
 
@@ -68,7 +68,7 @@ def test(arguments: list[str]) -> int:
     """Checks and the default tests, or pytest alone with the arguments given."""
     if arguments:
         return run("-m", "pytest", *arguments)
-    return check([]) or run("-m", "pytest", "-n", "2", "-m", "not slow")
+    return check([]) or run("-m", "pytest", "-n", "2", "--dist", "loadfile", "-m", "not slow")
 
 
 def check(_: list[str]) -> int:
@@ -94,8 +94,12 @@ def lab(arguments: list[str]) -> int:
 
 
 def bench(arguments: list[str]) -> int:
-    """The benchmarks, one command."""
-    return run(str(ROOT / "benchmarks" / "run.py"), *arguments)
+    """The benchmarks, one command, with the peers installed beside the project."""
+    folder = ROOT / "benchmarks"
+    here = ("--quiet", "--python", str(PYTHON), "--require-hashes")
+    return run("-m", "uv", "pip", "install", *here, "-r", str(folder / "requirements.lock")) or run(
+        str(folder / "run.py"), *arguments
+    )
 
 
 def setup(_: list[str]) -> int:

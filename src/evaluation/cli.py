@@ -77,16 +77,20 @@ def run(ids: Ids = None, jobs: Jobs = None, internal: Internal = False) -> None:
 
 @app.command(epilog="Example: evaluation status")
 def status(as_json: Json = False) -> None:
-    """One line an evaluation: fresh, or stale and why."""
+    """One line an evaluation: fresh, or stale and why; then what else changed since the last whole run."""
+    from evaluation.pipeline import dvc
     from evaluation.pipeline import run as pipeline
 
-    states = pipeline.states()
+    states, changed = pipeline.states(), dvc.changed()
     if as_json:
-        _print_json([{"id": state.evaluation_id, "method": state.method, "reasons": state.reasons} for state in states])
+        rows = [{"id": state.evaluation_id, "method": state.method, "reasons": state.reasons} for state in states]
+        _print_json({"evaluations": rows, "changed": changed})
         return
     width = max((len(state.evaluation_id) for state in states), default=0)
     for state in states:
         print(f"{state.evaluation_id:{width}}  {state.method:10}  {_in_one_line(state.reasons)}")
+    for name, stages in changed.items():
+        print(f"changed since the last whole run: {name} ({', '.join(stages)})")
 
 
 @app.command(epilog="Example: evaluation why small-classes")
@@ -119,9 +123,9 @@ def report(
 @app.command(hidden=True)
 def stage(name: str) -> None:
     """Run one stage, for dvc.yaml."""
-    from evaluation.pipeline import run as pipeline
+    from evaluation.pipeline import dvc
 
-    pipeline.run_for_dvc(name)
+    dvc.run_stage(name)
 
 
 # looking -------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The whole chain in a copy of the repository, by the command that people use.
 
-One copy is run once for all tests of this file; each test leaves it fresh. The folder's name has a space and an accent.
+One copy serves all tests of this file; each test leaves it fresh. Its name has a space and an accent. Its first
+run is killed in the middle, so that every test also shows that nothing was lost by that.
 """
 
 import json
@@ -16,17 +17,25 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.errors import SetupError
+
 KEPT = ("job-search-workshop", "enterprise-zones", "work-experience-trial")
+# One line of the entry enterprise-zones and the beginning of the next.
+ZONES = "smallest_effect: 0.05, source: administrative}\n    unit: city"
 CPU_SECONDS_WITHOUT_CHANGES = 8
 RESULTS = ("data/processed", "data/evidence", "data/needs", "data/diffusion", "data/selection", "reports")
 
 
 @pytest.fixture(scope="module")
 def copy(repository, tmp_path_factory) -> Path:
-    """The repository as a clone would have it, with three evaluations, run once."""
+    """The repository as a clone would have it, with three evaluations; its first run was killed, its second one not."""
     root = tmp_path_factory.mktemp("clone") / "évaluation d'ici"
     make_copy(repository, root)
-    finish(root)
+    with start(root, start_new_session=True) as run:
+        wait_for(lambda: any((root / "tmp" / "executed").glob("*.ipynb")))
+        os.killpg(run.pid, signal.SIGKILL)
+    ended = finish(root)
+    assert "prepare" not in ended.stdout, "the samples that were finished were made again"
     return root
 
 
@@ -81,6 +90,11 @@ def evaluation(root: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=root, env=environment(root), capture_output=True, text=True, timeout=300)
 
 
+def start(root: Path, **options) -> subprocess.Popen:
+    command = [sys.executable, "-m", "evaluation", "run"]
+    return subprocess.Popen(command, cwd=root, env=environment(root), stderr=subprocess.DEVNULL, **options)
+
+
 def finish(root: Path, *arguments: str) -> subprocess.CompletedProcess:
     ended = evaluation(root, "run", *arguments)
     assert ended.returncode == 0, ended.stderr
@@ -99,7 +113,9 @@ def differing(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
 
 def written(root: Path) -> dict[str, int]:
     """When each evaluation's results were put in place: a swapped folder has a new inode."""
-    return {name: (root / "data" / "evidence" / "estimated" / name).stat().st_ino for name in KEPT}
+    return {
+        folder.name: folder.stat().st_ino for folder in sorted((root / "data" / "evidence" / "estimated").iterdir())
+    }
 
 
 def estimate(root: Path, evaluation_id: str) -> float:
@@ -135,60 +151,52 @@ def test_a_second_run_does_nothing_quickly_and_changes_no_byte(copy):
     assert differing(before, contents(copy)) == []
 
 
-def test_a_second_clean_copy_gives_the_same_bytes(copy, tmp_path):
+def test_a_clean_run_that_nobody_killed_gives_the_same_bytes(copy, tmp_path):
     other = tmp_path / "other"
     git(tmp_path, "clone", "--quiet", "--depth", "1", copy.as_uri(), str(other))
     finish(other, "--jobs", "1")
     assert differing(contents(other), contents(copy)) == []
 
 
-def test_one_parameter_recomputes_one_evaluation_and_setting_it_back_restores_it(copy):
+def test_one_parameter_recomputes_one_evaluation_and_a_removed_one_leaves_the_results(copy):
     clean, before = contents(copy), written(copy)
-    change(
-        copy,
-        "smallest_effect: 0.05, source: administrative}\n    unit: city",
-        "smallest_effect: 0.06, source: administrative}\n    unit: city",
-    )
+    keep_evaluations(copy, KEPT[:2])
+    change(copy, ZONES, ZONES.replace("0.05", "0.06"))
     status = evaluation(copy, "status").stdout
-    assert [line.split()[0] for line in status.splitlines() if "stale" in line] == ["enterprise-zones"]
+    assert [line.split()[0] for line in status.splitlines() if "stale:" in line] == ["enterprise-zones"]
+    assert "changed since the last whole run: params.yaml evaluations (prepare, impact)" in status
     why = evaluation(copy, "why", "enterprise-zones").stdout
     assert "parameter outcomes.0.smallest_effect: was 0.05, is 0.06" in why
     ended = finish(copy)
-    assert "impact · 1 done, 2 fresh" in ended.stderr
+    assert "impact · 1 done, 1 fresh, removed work-experience-trial (no longer in params.yaml)" in ended.stderr
     after = written(copy)
-    assert [name for name in KEPT if after[name] != before[name]] == ["enterprise-zones"]
-    change(copy, "smallest_effect: 0.06", "smallest_effect: 0.05")
+    assert [name for name in after if after[name] != before[name]] == ["enterprise-zones"]
+    assert "work-experience-trial" not in after
+    assert not (copy / "reports" / "notebooks" / "work-experience-trial.ipynb").exists()
+    git(copy, "checkout", "--quiet", "params.yaml")
     finish(copy)
     assert differing(clean, contents(copy)) == []
 
 
-def test_killed_in_the_middle_nothing_is_lost_and_the_next_run_finishes(copy):
-    clean = contents(copy)
-    change(copy, "seed: 20260101", "seed: 7")
-    command = [sys.executable, "-m", "evaluation", "run"]
-    with subprocess.Popen(
-        command, cwd=copy, env=environment(copy), stderr=subprocess.DEVNULL, start_new_session=True
-    ) as run:
-        wait_for(lambda: any((copy / "tmp" / "executed").glob("*.ipynb")))
-        os.killpg(run.pid, signal.SIGKILL)
-    pages = [name for name in differing(clean, contents(copy)) if name.endswith(".html")]
-    assert pages == []
-    assert evaluation(copy, "status").returncode == 0
-    finish(copy)
-    assert [line for line in evaluation(copy, "status").stdout.splitlines() if "stale" in line] == []
-    change(copy, "seed: 7", "seed: 20260101")
-    finish(copy)
-    assert differing(clean, contents(copy)) == []
+@pytest.mark.slow
+def test_when_only_the_command_is_killed_its_stages_end_too(copy, monkeypatch):
+    from evaluation import store
 
-
-def test_when_only_the_command_is_killed_its_stages_end_too(copy):
-    change(copy, "seed: 20260101", "seed: 8")
-    command = [sys.executable, "-m", "evaluation", "run"]
-    with subprocess.Popen(command, cwd=copy, env=environment(copy), stderr=subprocess.DEVNULL) as run:
+    monkeypatch.setenv("EVALUATION_ROOT", str(copy))
+    change(copy, ZONES, ZONES.replace("0.05", "0.07"))
+    with start(copy) as run:
         wait_for(lambda: any((copy / "tmp" / "executed").glob("*.ipynb")))
         run.kill()
-    wait_for(lambda: not (copy / "tmp" / "stage.lock").exists() or evaluation(copy, "doctor").returncode == 0)
-    change(copy, "seed: 8", "seed: 20260101")
+
+    def nobody_works() -> bool:
+        try:
+            with store.lock("stage"):
+                return True
+        except SetupError:
+            return False
+
+    wait_for(nobody_works, seconds=5)
+    git(copy, "checkout", "--quiet", "params.yaml")
     finish(copy)
 
 
@@ -210,28 +218,11 @@ def test_one_failing_evaluation_stops_neither_the_others_nor_removes_its_last_go
     assert ended.stderr.rstrip().endswith("nothing was written; last good outputs are kept")
     assert "Traceback" not in ended.stderr
     assert differing(clean, contents(copy)) == []
-    restore(copy)
-
-
-def restore(root: Path) -> None:
-    change(root, "adjustment: lin\n\n  enterprise-zones", "adjustment: none\n\n  enterprise-zones")
-    change(root, "covariates: [econ_hard, depress1, sexe, age]", "covariates: [econ_hard, depress1, sex, age]")
-    finish(root)
-
-
-def test_an_evaluation_that_leaves_params_yaml_leaves_the_results(copy):
-    clean = contents(copy)
-    text = (copy / "params.yaml").read_text(encoding="utf-8")
-    keep_evaluations(copy, KEPT[:2])
-    ended = finish(copy)
-    assert "removed work-experience-trial (no longer in params.yaml)" in ended.stderr
-    assert not (copy / "data" / "evidence" / "estimated" / "work-experience-trial").exists()
-    assert not (copy / "reports" / "notebooks" / "work-experience-trial.ipynb").exists()
-    (copy / "params.yaml").write_text(text, encoding="utf-8")
+    git(copy, "checkout", "--quiet", "params.yaml")
     finish(copy)
-    assert differing(clean, contents(copy)) == []
 
 
+@pytest.mark.slow
 def test_naming_an_evaluation_runs_it_and_what_follows(copy):
     (copy / "reports" / "notebooks" / "enterprise-zones.ipynb").unlink()
     assert "enterprise-zones.ipynb is missing" in evaluation(copy, "why", "enterprise-zones").stdout

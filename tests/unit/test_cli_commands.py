@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from evaluation import cli, store
 from evaluation.errors import DataError, ProblemsError
+from evaluation.pipeline import dvc
 from evaluation.pipeline import run as pipeline
 
 DESIGN = """
@@ -171,11 +172,15 @@ def test_status_has_one_line_an_evaluation_with_the_reason(project, monkeypatch)
         pipeline.State(evaluation_id="another", method="matching", reasons=("code: a changed", "code: b changed")),
     ]
     monkeypatch.setattr(pipeline, "states", lambda: states)
+    monkeypatch.setattr(dvc, "changed", lambda: {"data/portfolio": ["needs", "report"]})
     assert call("status").stdout.splitlines() == [
         "one      did         fresh",
         "another  matching    stale: code: a changed (and 1 more: evaluation why)",
+        "changed since the last whole run: data/portfolio (needs, report)",
     ]
-    assert json.loads(call("status", "--json").stdout)[0] == {"id": "one", "method": "did", "reasons": []}
+    told = json.loads(call("status", "--json").stdout)
+    assert told["evaluations"][0] == {"id": "one", "method": "did", "reasons": []}
+    assert told["changed"] == {"data/portfolio": ["needs", "report"]}
 
 
 def test_run_says_what_ran_and_where_to_look(project, monkeypatch):

@@ -58,3 +58,13 @@ def test_the_licence_is_complete(repository):
     text = (repository / "LICENSE").read_text(encoding="utf-8")
     assert text.lstrip().startswith("GNU GENERAL PUBLIC LICENSE")
     assert "END OF TERMS AND CONDITIONS" in text
+
+
+def test_the_page_of_dvc_plots_loads_nothing_from_the_network(repository):
+    """DVC's own page stays blank without a network; the namespace of SVG is a name, not an address."""
+    config = (repository / ".dvc" / "config").read_text()
+    page = (repository / ".dvc" / "plots.html").read_text(encoding="utf-8")
+    assert "html_template = plots.html" in config
+    assert re.findall(r"https?://[^\"]*", page) == ["http://www.w3.org/2000/svg"]
+    assert "{plot_divs}" in page
+    assert "{scripts}" not in page

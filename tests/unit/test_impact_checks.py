@@ -229,12 +229,19 @@ def test_an_unknown_source_is_not_run(source: str) -> None:
     assert "administrative" in found.detail
 
 
+def _design(method: str, *, role: str = "benchmark", public: bool = True) -> SimpleNamespace:
+    return SimpleNamespace(method=method, role=role, public=public)
+
+
+def test_data_of_ones_own_are_not_excused_from_a_plan() -> None:
+    found = {check.check: check for check in checks.unmeasured(_design("experiment", public=False))}
+    assert found["registration.plan"].status == "not_run"
+
+
 def test_what_the_data_cannot_say_is_not_run() -> None:
-    found = {check.check: check for check in checks.unmeasured(SimpleNamespace(method="did", role="decision"))}
+    found = {check.check: check for check in checks.unmeasured(_design("did", role="decision"))}
     assert {check.status for check in found.values()} == {"not_run"}
-    benchmark = {
-        check.check: check for check in checks.unmeasured(SimpleNamespace(method="experiment", role="benchmark"))
-    }
+    benchmark = {check.check: check for check in checks.unmeasured(_design("experiment"))}
     assert benchmark["registration.plan"].status == "not_applicable"
     assert benchmark["identification.sensitivity"].status == "not_applicable"
     assert benchmark["interference.displacement"].status == "not_run"

@@ -1,7 +1,10 @@
 """Stages: one at a time, strays removed, word left for the run that waits."""
 
 import json
+import os
 import subprocess
+import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,14 +12,14 @@ import pytest
 
 from evaluation import store
 from evaluation.errors import DataError, InternalError, ParametersError, Problem, ProblemsError, SetupError
-from evaluation.pipeline import doctor, progress, run, stages
+from evaluation.pipeline import doctor, dvc, progress, run, stages
 
 
 @pytest.fixture
 def root(project, monkeypatch) -> Path:
     root = project()
     monkeypatch.chdir(root)
-    for name in (run.JOBS, run.TOLD, run.STARTER, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    for name in (dvc.JOBS, dvc.TOLD, dvc.STARTER, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
         monkeypatch.delenv(name)
     return root
@@ -77,9 +80,9 @@ def told(root) -> list[dict]:
 
 
 def test_a_stage_leaves_word_of_its_end(root, stage, monkeypatch):
-    monkeypatch.setenv(run.TOLD, str(root / "told"))
+    monkeypatch.setenv(dvc.TOLD, str(root / "told"))
     stage(lambda task: "done")
-    run.run_for_dvc("needs")
+    dvc.run_stage("needs")
     assert told(root) == [{"stage": "needs", "error": None}]
 
 
@@ -107,12 +110,12 @@ def test_the_error_of_a_stage_reaches_the_run_whole(root, stage, monkeypatch, er
     def fail(task):
         raise error
 
-    monkeypatch.setenv(run.TOLD, str(root / "told"))
+    monkeypatch.setenv(dvc.TOLD, str(root / "told"))
     stage(fail)
     with pytest.raises(SystemExit) as stopped:
-        run.run_for_dvc("needs")
+        dvc.run_stage("needs")
     assert stopped.value.code == error.exit_code
-    again = run._from_data(told(root)[0]["error"])
+    again = dvc._from_data(told(root)[0]["error"])
     assert (type(again), str(again)) == (type(error), str(error))
 
 
@@ -122,13 +125,34 @@ def test_without_a_run_that_waits_the_error_is_raised(root, stage):
 
     stage(fail)
     with pytest.raises(InternalError, match="E-PIPE-006"):
-        run.run_for_dvc("needs")
+        dvc.run_stage("needs")
 
 
 def test_a_dvc_that_cannot_work_is_a_problem_of_the_machine(root, monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=255))
     with pytest.raises(SetupError, match="E-PIPE-009"):
         run.run()
+
+
+def test_what_dvc_says_of_its_stages_is_turned_round(root, monkeypatch):
+    said = {
+        "report": [{"changed deps": {"data/portfolio": "modified", "params.yaml": {"languages": "modified"}}}],
+        "needs": [{"changed deps": {"data/portfolio": "modified"}}, "changed command"],
+    }
+    answer = SimpleNamespace(returncode=0, stdout=json.dumps(said), stderr="")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
+    assert dvc.changed() == {
+        "data/portfolio": ["needs", "report"],
+        "dvc.yaml (changed command)": ["needs"],
+        "params.yaml languages": ["report"],
+    }
+
+
+def test_a_dvc_that_cannot_say_what_changed_is_told(root, monkeypatch):
+    answer = SimpleNamespace(returncode=255, stdout="", stderr="not a repository\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: answer)
+    with pytest.raises(SetupError, match="E-PIPE-010"):
+        dvc.changed()
 
 
 def test_a_report_for_internal_use_is_written_beside_dvc(root, monkeypatch):
@@ -144,8 +168,37 @@ def test_a_stage_ends_with_the_run_that_started_it():
     """Nobody has the number of a process that has just ended."""
     with subprocess.Popen(["true"]) as short:
         short.wait()
-    assert not run._lives(short.pid)
-    assert run._lives(1)
+    assert not dvc._lives(short.pid)
+    assert dvc._lives(1)
+
+
+def test_what_killed_processes_left_in_the_table_of_dvc_is_forgotten(root):
+    """A living process that is not DVC's has the number of a dead one."""
+    table = root / ".dvc" / "tmp" / "rwlock"
+    others = {"pid": os.getppid(), "cmd": "dvc repro"}
+    store.write_json(table, {"write": {"data/processed": others}, "read": {"data/raw": [others]}})
+    dvc._forget_the_dead()
+    assert store.read_json(table) == {"write": {}, "read": {}}
+
+
+def test_a_dead_process_that_nobody_collected_counts_as_dead():
+    short = subprocess.Popen(["true"])
+    time.sleep(0.3)
+    assert not dvc._is_at_work({"pid": short.pid})
+    short.wait()
+
+
+def test_a_dvc_that_works_is_left_alone(root, monkeypatch):
+    with subprocess.Popen([sys.executable, "-c", "input()", "dvc", "repro"], stdin=subprocess.PIPE) as living:
+        assert dvc._is_at_work({"pid": living.pid})
+        living.communicate(b"\n")
+
+
+def test_a_table_of_dvc_that_was_cut_is_removed(root):
+    table = root / ".dvc" / "tmp" / "rwlock"
+    store.write_text(table, '{"write": {"da')
+    dvc._forget_the_dead()
+    assert not table.exists()
 
 
 # progress and log ----------------------------------------------------------------------------------------------------
@@ -162,8 +215,6 @@ def test_a_terminal_gets_one_line_that_is_rewritten(root, monkeypatch, capsys):
 
 
 def test_a_long_stage_is_heard_from(root, monkeypatch, capsys):
-    import time
-
     monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0.02)
     with progress.Progress("2/7", "impact", 3):
         time.sleep(0.1)

@@ -235,7 +235,7 @@ REFUSED_FILES = [
     ("arm,score\n1,n.d.\n0,12*\n", {}, "E-DATA-006", 'missing: ["n.d.", "12*"]'),
     ('arm,score\n1,"say ""no"""\n0,2\n', {}, "E-DATA-006", 'missing: ["say \\"no\\""]'),
     ("arm,score\n1,2024-01-13\n0,2\n", {}, "E-DATA-006", "'2024-01-13'"),
-    ("arm;score\n1;1,5\n0;2\n", {"separator": ";"}, "E-DATA-005", 'add to the source: decimal: ","'),
+    ("arm;score\n1;1,5\n0;2\n", {"separator": ";"}, "E-DATA-005", 'add under data: decimal: ","'),
     ("arm;score\n1;1\u00a0234,5\n0;n.d.\n", {"separator": ";"}, "E-DATA-005", 'decimal: ",", thousands: " "'),
     ("arm,score\n1,1\u202f234\n0,2\n", {}, "E-DATA-005", 'thousands: " "'),
     ("arm;score\n1;1,234\n0;2\n", {"separator": ";"}, "E-DATA-005", 'decimal: ",", or thousands: ","'),
@@ -359,7 +359,7 @@ def test_a_workbook_with_several_sheets_needs_a_name(tmp_path: Path) -> None:
     several = refused(tmp_path, content, name="data.xlsx")
     assert (several.code, several.found) == ("E-DATA-017", "'Notes', 'Données'")
     unknown = refused(tmp_path, content, name="data.xlsx", sheet="Donnees")
-    assert unknown.fix == 'add to the source: sheet: "Données"'
+    assert unknown.fix == 'add under data: sheet: "Données"'
     assert outcomes(tmp_path, content, name="data.xlsx", sheet="Données") == [1.0, 2.0]
 
 
@@ -404,6 +404,6 @@ def test_errors_keep_the_contract_of_the_project(tmp_path: Path) -> None:
         "where: data.csv, row 2",
         "found: 'n.d.'",
         "expected: numbers, or codes declared missing",
-        'fix: if they mean "no value", add to the source: missing: ["n.d."]; otherwise correct the file',
+        'fix: if they mean "no value", add under data: missing: ["n.d."]; otherwise correct the file',
         "nothing was written; last good outputs are kept",
     ]

@@ -376,6 +376,14 @@ def test_a_design_file_may_be_json(tmp_path):
     assert (design.id, design.primary.unit) == ("design", "€")
 
 
+def test_a_design_file_may_say_how_to_read_data_that_are_named_elsewhere(tmp_path):
+    text = ALONE + 'data: {separator: ";", decimal: ","}\n'
+    (source,) = read_design_file(write(tmp_path, "design.yaml", text), data_file="été.csv").data
+    assert (source.file, source.separator, source.decimal) == ("été.csv", ";", ",")
+    with pytest.raises(ProblemsError, match="file or a table"):
+        read_design_file(write(tmp_path, "design.yaml", text))
+
+
 def test_a_design_file_may_name_its_id(tmp_path):
     assert read_design_file(write(tmp_path, "con.yaml", ALONE)).id == "design"
     assert read_design_file(write(tmp_path, "con.yaml", "id: small-classes\n" + ALONE)).id == "small-classes"

@@ -266,7 +266,7 @@ def unmeasured(design: Design) -> Iterator[Check]:
         yield not_run("identification.sensitivity", "sensitivity to hidden factors is not computed in this version")
     yield not_run("interference.displacement", "whether the comparison group was affected is not in the data")
     yield not_run("independence.evaluator", "who evaluated is not in the data")
-    if design.role == "benchmark":
+    if design.role == "benchmark" and design.public:
         yield not_applicable("registration.plan", "public data that others published, analysed again")
     else:
         yield not_run("registration.plan", "no analysis plan was frozen before the data were opened")

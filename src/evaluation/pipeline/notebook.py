@@ -7,6 +7,7 @@ parameters become code, so the only name that may be passed is the one written h
 import ast
 import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,8 @@ def _assigned(text: str) -> list[str]:
 
 
 def _execute(source: Path, evaluation_id: str, draft: Path) -> "NotebookNode":
+    # jsonschema would parse a grammar of international addresses at its import: two thirds of papermill's start.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError

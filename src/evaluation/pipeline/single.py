@@ -14,6 +14,6 @@ def estimate(data: Path, design_file: Path) -> record.Record:
     Raises:
         EvaluationError: whatever is wrong with the design or the data.
     """
-    design = read_design_file(design_file)
+    design = read_design_file(design_file, data_file=data.name)
     made = sample.prepare(design, files=[data])
     return record.from_finding(finding.estimate(made, design), made, design, record.provenance(design, made))

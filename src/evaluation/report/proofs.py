@@ -1,5 +1,7 @@
 """The page of method proofs: famous evaluations redone here beside their published numbers. None is a decision."""
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,13 +20,20 @@ _Z_95: Final = 1.959963984540054
 
 def proofs(inputs: Inputs, lang: Lang) -> View:
     """Every benchmark: our number, the published ones, the grade, and for experts what stands behind."""
-    titles = {record["id"]: _title(inputs, record, lang) for record in inputs.benchmark_records()}
+    titles = _titles(inputs, lang)
     sections = [_section(inputs, record, titles[record["id"]], lang) for record in inputs.benchmark_records()]
     return {
         "sections": sections,
         "overview": _overview(sections, lang),
         "why_lower": [_named(text, titles, lang) for text in inputs.why_lower.get(lang, ())],
     }
+
+
+def _titles(inputs: Inputs, lang: Lang) -> dict[str, str]:
+    """A name for each evaluation; where two would share one, the id of params.yaml tells them apart."""
+    titles = {record["id"]: _title(inputs, record, lang) for record in inputs.benchmark_records()}
+    shared = {title for title, count in Counter(titles.values()).items() if count > 1}
+    return {key: f"{title} ({key})" if title in shared else title for key, title in titles.items()}
 
 
 def _title(inputs: Inputs, record: Row, lang: Lang) -> str:
@@ -35,10 +44,9 @@ def _title(inputs: Inputs, record: Row, lang: Lang) -> str:
 
 
 def _named(sentence: str, titles: Mapping[str, str], lang: Lang) -> str:
-    """Put names in the place of ids, the longest id first, since one may be the beginning of another."""
-    for record_id in sorted(titles, key=len, reverse=True):
-        sentence = sentence.replace(record_id, titles[record_id])
-    return locale.typography(sentence, lang)
+    """Put names in the place of ids in one pass, the longest id first, since one may be the beginning of another."""
+    ids = "|".join(re.escape(key) for key in sorted(titles, key=len, reverse=True))
+    return locale.typography(re.sub(ids, lambda found: titles[found.group()], sentence), lang)
 
 
 def _section(inputs: Inputs, record: Row, title: str, lang: Lang) -> View:

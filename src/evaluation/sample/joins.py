@@ -157,7 +157,7 @@ def _require_same_columns(tables: Sequence[Table], wanted: Collection[str]) -> N
                 where=table.origins[0].name,
                 found=f"no {shown(missing)}, which {others[0]} has; its columns: {shown(table.columns, 60)}",
                 expected="every column that the design uses",
-                fix=f"add to the source: rename: {{{_rename_hint(missing[0], table.columns)}: {missing[0]}}}, "
+                fix=f"add under data: rename: {{{_rename_hint(missing[0], table.columns)}: {missing[0]}}}, "
                 "or join: if it holds other columns of the same units",
             )
 

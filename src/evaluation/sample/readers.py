@@ -100,7 +100,7 @@ def not_found(missing: Iterable[str], columns: Collection[str], name: str, key: 
         where=name,
         found=f"no {', '.join(lines)}",
         expected=f"columns of the file: {shown(columns, 60)}",
-        fix="correct the name in the design (capitals and spaces count), or add to the source: rename: {old: new}",
+        fix="correct the name in the design (capitals and spaces count), or add under data: rename: {old: new}",
     )
 
 
@@ -192,7 +192,7 @@ def _wrong_encoding(data: bytes, encoding: str | None, name: str, position: int)
         where=f"{name}, row {len(line)}",
         found=f"byte 0x{data[position]:02x} after {line[-1][-20:].decode('ascii', 'replace')!r}",
         expected=encoding or "UTF-8",
-        fix=f"add to the source: encoding: {_likely_encoding(data, encoding)}",
+        fix=f"add under data: encoding: {_likely_encoding(data, encoding)}",
     )
 
 
@@ -232,7 +232,7 @@ def _require_separator(names: Sequence[str], separator: str, name: str) -> None:
             where=f"{name}, row 1",
             found=repr(names[0][:80]),
             expected="several columns",
-            fix=f"add to the source: separator: {SEPARATORS[best]}",
+            fix=f"add under data: separator: {SEPARATORS[best]}",
         )
 
 
@@ -359,7 +359,7 @@ def _sheet(sheets: list[str], wanted: str | None, name: str) -> str:
         where=name,
         found=shown(sheets, 20),
         expected="one sheet named in the design" if wanted is None else repr(wanted),
-        fix=f'add to the source: sheet: "{close}"',
+        fix=f'add under data: sheet: "{close}"',
     )
 
 

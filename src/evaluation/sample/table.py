@@ -120,7 +120,7 @@ def numbers(table: Table, column: str, *, infinite: bool = False, hint: str = ""
             where=where(table, np.isinf(values), column),
             found=shown(table.frame[column][np.isinf(values)]),
             expected="finite numbers",
-            fix='correct the file, or, if they mean "no value", add to the source: missing: ["inf", "-inf"]',
+            fix='correct the file, or, if they mean "no value", add under data: missing: ["inf", "-inf"]',
         )
     return values
 
@@ -295,7 +295,7 @@ def _not_numbers(table: Table, column: str, bad: "pd.Series[bool]", hint: str) -
             what=f"Column '{column}' writes numbers in another notation than the design says.",
             expected=f"numbers with decimal '{origin.decimal}' and "
             + (f"thousands '{origin.thousands}'" if origin.thousands else "thousands not separated"),
-            fix=f"add to the source: {key}",
+            fix=f"add under data: {key}",
             **places,
         )
     codes = ", ".join(json.dumps(cell, ensure_ascii=False) for cell in cells.drop_duplicates().head(5))
@@ -303,7 +303,7 @@ def _not_numbers(table: Table, column: str, bad: "pd.Series[bool]", hint: str) -
         code="E-DATA-006",
         what=f"Column '{column}' should hold numbers, and {len(cells)} of its cells do not.",
         expected="numbers, or codes declared missing",
-        fix=f'if they mean "no value", add to the source: missing: [{codes}]{hint}; otherwise correct the file',
+        fix=f'if they mean "no value", add under data: missing: [{codes}]{hint}; otherwise correct the file',
         **places,
     )
 

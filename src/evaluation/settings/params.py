@@ -99,10 +99,15 @@ def read_design(evaluation_id: str, root: Path | None = None) -> Design:
     return evaluations[evaluation_id]
 
 
-def read_design_file(source: Path) -> Design:
+def read_design_file(source: Path, *, data_file: str | None = None) -> Design:
     """A design that stands alone in a YAML or JSON file: what would stand under one id in params.yaml.
 
     `role`, `innovation`, `data` and `id` may be left out; the id is then made from the file's name.
+
+    Args:
+        source: the file of the design.
+        data_file: name of the data file when it is given elsewhere: `data:` then says only how to read it, such as
+            `data: {separator: ";"}`.
 
     Raises:
         ProblemsError: something in the file cannot be; all problems at once.
@@ -120,10 +125,17 @@ def read_design_file(source: Path) -> Design:
         )
     identifier = raw.get("id", _slug_of(source.stem))
     rest = {key: value for key, value in raw.items() if key != "id"}
+    if data_file is not None and _names_no_source(rest.get("data")):
+        rest["data"] = {**rest["data"], "file": data_file}
     design, problems = _design(identifier, rest, origin, needed=())
     if design is None or problems:
         raise ProblemsError(problems)
     return design
+
+
+def _names_no_source(data: object) -> bool:
+    """Whether `data:` says how to read a file without saying which."""
+    return isinstance(data, Mapping) and not {"file", "package", "table"} & data.keys()
 
 
 def examine(root: Path | None = None) -> Examined:
