@@ -248,3 +248,10 @@ def test_the_doctor_sees_another_run(root):
         folder = next(finding for finding in doctor.examine() if finding.what == "folder")
     assert not folder.healthy
     assert "Another run is using 'run'." in folder.found
+
+
+def test_a_reason_of_two_stages_is_said_once(root, monkeypatch):
+    monkeypatch.setattr(run.fingerprint, "shared_inputs", lambda _: {})
+    monkeypatch.setattr(run.prepare, "why_stale", lambda *_: ("parameter y", "data"))
+    monkeypatch.setattr(run.impact, "why_stale", lambda *_: ("parameter y", "notebook"))
+    assert {state.reasons for state in run.states()} == {("parameter y", "data", "notebook")}

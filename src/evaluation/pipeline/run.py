@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from evaluation import store
 from evaluation.pipeline import dvc, fingerprint, stages
@@ -54,13 +55,17 @@ def states() -> list[State]:
         State(
             evaluation_id=design.id,
             method=design.method,
-            reasons=(
-                *prepare.why_stale(design, shared["prepare"]),
-                *impact.why_stale(design, params.seed, shared["impact"]),
+            reasons=_once(
+                prepare.why_stale(design, shared["prepare"]), impact.why_stale(design, params.seed, shared["impact"])
             ),
         )
         for design in params.evaluations.values()
     ]
+
+
+def _once(*reasons: Iterable[str]) -> tuple[str, ...]:
+    """In order, each once: a changed parameter makes both stages stale for the same reason."""
+    return tuple(dict.fromkeys(chain.from_iterable(reasons)))
 
 
 def _run_some(chosen: list[str], jobs: int | None, *, internal: bool) -> list[str]:
