@@ -374,7 +374,19 @@ def _inputs() -> Inputs:
                 "note_en": "One network only.",
                 "to_collect_fr": "Les autres garages.",
                 "to_collect_en": "The other garages.",
-            }
+            },
+            {
+                "innovation": "garage",
+                "difficulty": "mobility",
+                "territory": "creil",
+                "territory_label_fr": "CA Creil Sud Oise",
+                "territory_label_en": "CA Creil Sud Oise",
+                "need": _figure(19_600.0, synthetic=True),
+                "reach": None,
+                "alternatives": [],
+                "share": None,
+                "share_kind": None,
+            },
         ],
         needs=[
             {
@@ -695,6 +707,16 @@ def test_a_claim_is_shown_as_a_claim(site: dict[str, str]) -> None:
     page = site["fr/innovations/garage.html"]
     assert "Chiffre déclaré, sans groupe de comparaison\u00a0: ce n’est pas un effet." in page
     assert "<b>46\u00a0% des personnes.</b>" in page
+
+
+def test_a_test_territory_shows_its_need_and_what_is_still_to_be_counted(site: dict[str, str]) -> None:
+    table = (
+        site["fr/innovations/garage.html"].split("Dans les deux territoires tests</caption>")[1].split("</table>")[0]
+    )
+    assert "CA Creil Sud Oise" in table
+    assert "19\u202f600" in table
+    assert "estimation synthétique" in table
+    assert "à recueillir sur place" in table
 
 
 def test_what_is_not_known_is_listed() -> None:

@@ -86,6 +86,7 @@ def innovation(inputs: Inputs, decision: Row, lang: Lang) -> View:
         "findings": findings,
         "costs": _costs(inputs, row["id"], lang),
         "coverage": [_coverage_sentence(entry, lang) for entry in coverage if entry.get("share") is not None],
+        "covered_here": _covered_here(coverage, lang),
         "coverage_notes": _unique(said(entry, "note", lang) for entry in coverage if entry["territory"] == "france"),
         "unknown": _unknown(inputs, row, coverage, lang),
     }
@@ -346,6 +347,27 @@ def _coverage_sentence(row: Row, lang: Lang) -> View:
         "reach": cells.figure(row["reach"], lang),
         "needs": [cells.figure(figure, lang) for figure in measures],
     }
+
+
+def _covered_here(coverage: Sequence[Row], lang: Lang) -> Markup:
+    """Need, people reached and share in the test territories; a number nobody counted is said to be unknown."""
+    t = texts(lang)
+    rows = [
+        {
+            t("columns.territory"): said(entry, "territory_label", lang).text,
+            t("columns.need"): _figure_or(entry.get("need"), t("innovation.to_count"), lang),
+            t("columns.reach"): _figure_or(entry.get("reach"), t("innovation.to_count"), lang),
+            t("columns.share"): cells.share(entry, lang),
+        }
+        for entry in coverage
+        if entry["territory"] != "france"
+    ]
+    caption = t("innovation.territory_caption")
+    return tables.html(tables.frame(rows), caption=caption, lang=lang) if rows else Markup("")
+
+
+def _figure_or(figure: Row | None, otherwise: str, lang: Lang) -> Markup:
+    return cells.figure(figure, lang) if figure else Markup("{}").format(otherwise)
 
 
 def _unknown(inputs: Inputs, row: Row, coverage: Sequence[Row], lang: Lang) -> list[str]:
