@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from evaluation import store
 from evaluation.errors import DataError, InternalError
+from evaluation.settings.portfolio import DesignClass
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,29 +38,6 @@ Method = Literal[
     "comparison",
     "meta_analysis",
     "uncontrolled",
-]
-DesignClass = Literal[
-    "randomised",
-    "randomised_cluster",
-    "lottery",
-    "discontinuity",
-    "instrument",
-    "event_study",
-    "synthetic_control",
-    "matched_did",
-    "did",
-    "matching_pretest",
-    "matching",
-    "comparison_group",
-    "meta_analysis_randomised",
-    "meta_analysis",
-    "before_after_adjusted",
-    "before_after",
-    "raw_comparison",
-    "declared",
-    "monitoring",
-    "social_return",
-    "account",
 ]
 Kind = Literal["effect", "sign_only", "claim", "take_up", "level", "not_read"]
 Term = Literal[
