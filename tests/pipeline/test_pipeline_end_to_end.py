@@ -198,6 +198,7 @@ def test_when_only_the_command_is_killed_its_stages_end_too(copy, monkeypatch):
     wait_for(nobody_works, seconds=5)
     git(copy, "checkout", "--quiet", "params.yaml")
     finish(copy)
+    assert nobody_works()
 
 
 def wait_for(condition, seconds: float = 90) -> None:

@@ -124,7 +124,10 @@ def test_readers_find_the_same_sections_in_every_method(method, repository):
 def test_methods_take_one_parameter(method, repository):
     from evaluation.pipeline import notebook
 
-    notebook.check_parameters(repository / "notebooks" / f"{method}.ipynb")
+    file = repository / "notebooks" / f"{method}.ipynb"
+    tagged = [text(cell) for cell in cells(file, "code") if "parameters" in cell["metadata"].get("tags", [])]
+    assert [source.split(" = ")[0] for source in tagged] == ["evaluation_id"]
+    notebook.check_parameters(file)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -46,7 +46,7 @@ def test_a_column_whose_mean_is_not_zero_is_refused():
 
 
 def test_a_mean_within_rounding_is_accepted():
-    effects([1.0], [[1.0], [-1.0 + 1e-9]])
+    assert effects([1.0], [[1.0], [-1.0 + 1e-9]]).estimate.tolist() == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,6 @@ def test_a_ratio_has_the_influence_of_the_delta_method():
     )
     np.testing.assert_allclose(found.estimate, [2.0])
     np.testing.assert_allclose(found.influence, [[0.0], [0.0]], atol=1e-15)
-
-
-def test_relabel_changes_labels_only():
-    found = effects([1.0], [[1.0], [-1.0]]).relabel(territory="rural")
-    assert found.labels.to_dict("records") == [{"term": "effect 0", "territory": "rural"}]
 
 
 def test_concat_aligns_by_unit_and_rescales_to_the_union():

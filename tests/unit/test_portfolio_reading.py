@@ -47,7 +47,6 @@ def test_lookups_find_by_id_and_name_the_nearest_when_they_do_not(portfolio: Por
     assert portfolio.difficulty("banking").id == "banking"
     assert portfolio.territory("creil-sud-oise").figure("communes").value == 11  # type: ignore[union-attr]
     assert portfolio.finding("smv-employed-controls").estimate == 0.31
-    assert [row.evaluation for row in portfolio.benchmarks_of("small-classes")] == ["small-classes"]
     with pytest.raises(ParametersError) as caught:
         portfolio.innovation("wimov")
     assert caught.value.code == "E-SET-070"

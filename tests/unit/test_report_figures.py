@@ -30,7 +30,9 @@ EFFECTS = pd.DataFrame(
 )
 BALANCE = pd.DataFrame({"covariate": ["age", PAYLOAD], "smd_before": [-0.81, 0.3], "smd_after": [0.1, np.nan]})
 MEANS = pd.DataFrame({"group": ["treated", "never"] * 2, "period": [1, 1, 2, 2], "mean": [4.0, 5.0, 7.0, 6.0]})
-COVERAGE = pd.DataFrame({"label": ["Nickel", PAYLOAD, "–"], "share": [0.17, 0.0007, None]})
+ROWS = pd.DataFrame(
+    {"label": ["Nickel", PAYLOAD], "estimate": [0.17, 0.05], "ci_low": [0.1, None], "ci_high": [0.24, None]}
+)
 
 MAKERS: list[Callable[[figures.Lang], "figures.Figure"]] = [
     lambda lang: figures.event_study(EFFECTS, "euros", lang),
@@ -39,7 +41,7 @@ MAKERS: list[Callable[[figures.Lang], "figures.Figure"]] = [
     lambda lang: figures.territories(EFFECTS, "points", lang),
     lambda lang: figures.means(MEANS, "euros", lang),
     lambda lang: figures.means(MEANS[:2].drop(columns="period"), "", lang),
-    lambda lang: figures.coverage(COVERAGE, lang),
+    lambda lang: figures.forest(ROWS, "euros", lang),
 ]
 
 
@@ -78,8 +80,8 @@ def test_the_text_alternative_holds_the_numbers() -> None:
     assert figures.alt(figures.means(MEANS, "euros", "fr")) == (
         "Moyennes par groupe, en euros. avec: de 4 à 7; jamais: de 5 à 6."
     )
-    # One innovation has no share: it is counted, not drawn.
-    assert figures.alt(figures.coverage(COVERAGE, "en")).endswith("Without a figure: 1.")
+    # The second row has no interval, and none is told.
+    assert figures.alt(figures.forest(ROWS[:1], "euros", "en")).endswith("Nickel: 0.17 (from 0.1 to 0.24).")
 
 
 def test_two_figures_on_one_page_share_no_id() -> None:
@@ -91,12 +93,12 @@ def test_drawing_leaves_the_readers_settings_alone() -> None:
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
-    figures.svg(figures.coverage(COVERAGE))
+    figures.svg(figures.means(MEANS))
     assert dict(mpl.rcParams) == before
 
 
 def test_a_notebook_shows_a_figure_with_its_alternative() -> None:
-    drawing = figures.show(figures.coverage(COVERAGE))
+    drawing = figures.show(figures.means(MEANS))
     assert drawing._repr_mimebundle_() == {"image/svg+xml": drawing.svg, "text/plain": drawing.alt}
 
 

@@ -1,6 +1,7 @@
 """One run at a time, and nothing to clean up after a crash."""
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -31,6 +32,10 @@ def holder(project):
         process.kill()
 
 
+def process_named_in_the_file() -> int:
+    return json.loads(store.path("tmp", "pipeline.lock").read_text())["pid"]
+
+
 def test_a_lock_says_who_holds_it_and_leaves_nothing_behind(project):
     root = project("{}")
     with store.lock("pipeline"):
@@ -50,7 +55,7 @@ def test_a_lock_ends_with_its_block(holder):
     holder.stdin.flush()
     holder.wait(timeout=10)
     with store.lock("pipeline"):
-        pass
+        assert process_named_in_the_file() == os.getpid()
 
 
 def test_a_lock_of_a_killed_process_is_taken_over(holder, project):
@@ -59,7 +64,7 @@ def test_a_lock_of_a_killed_process_is_taken_over(holder, project):
     holder.wait(timeout=10)
     assert (root / "tmp" / "pipeline.lock").exists()  # left by the dead process
     with store.lock("pipeline"):
-        pass
+        assert process_named_in_the_file() == os.getpid()
 
 
 def test_a_file_left_by_a_dead_process_is_no_lock(project):
@@ -67,7 +72,7 @@ def test_a_file_left_by_a_dead_process_is_no_lock(project):
     (root / "tmp").mkdir()
     (root / "tmp" / "pipeline.lock").write_text('{"pid": 999999999, "host": "elsewhere", "start": "2020-01-01"}')
     with store.lock("pipeline"):
-        pass
+        assert process_named_in_the_file() == os.getpid()
 
 
 def test_one_process_cannot_hold_a_lock_twice(project):
@@ -79,7 +84,7 @@ def test_one_process_cannot_hold_a_lock_twice(project):
 def test_two_names_are_two_locks(project):
     project("{}")
     with store.lock("pipeline"), store.lock("report"):
-        pass
+        assert {file.name for file in store.path("tmp").iterdir()} >= {"pipeline.lock", "report.lock"}
 
 
 def test_an_exception_releases_the_lock(project):
@@ -87,7 +92,7 @@ def test_an_exception_releases_the_lock(project):
     with pytest.raises(ZeroDivisionError), store.lock("pipeline"):
         _ = 1 / 0
     with store.lock("pipeline"):
-        pass
+        assert process_named_in_the_file() == os.getpid()
 
 
 def test_a_holder_that_has_not_signed_is_still_respected(project):

@@ -160,10 +160,6 @@ class Effects:
         _require_columns(slope, len(self))
         return self._mapped(np.atleast_1d(function(self.estimate)), slope, labels)
 
-    def relabel(self, **columns: object) -> Effects:
-        """The same estimates with label columns set, such as `relabel(territory="rural")`."""
-        return replace(self, labels=self.labels.assign(**columns))
-
     def _mapped(self, estimate: Array, matrix: Array, labels: pd.DataFrame) -> Effects:
         return replace(
             self,

@@ -61,10 +61,6 @@ _WORDS: Final[Mapping[str, Mapping[Lang, str]]] = {
         "fr": "écart standardisé (valeur absolue)",
         "en": "standardised difference (absolute)",
     },
-    "share": {
-        "fr": "part du besoin couverte (%)",
-        "en": "share of the need covered (%)",
-    },
     "mean": {"fr": "moyenne", "en": "mean"},
     "band": {"fr": "bande simultanée", "en": "simultaneous band"},
 }
@@ -221,25 +217,6 @@ def means(table: pd.DataFrame, outcome_unit: str = "", lang: Lang = "fr") -> "Fi
         axes.set_ylabel(_axis("mean", outcome_unit, lang))
         _decimal_marks(axes, lang, horizontal=False)
     return _described(figure, _means_alt(rows, outcome_unit, lang))
-
-
-def coverage(rows: pd.DataFrame, lang: Lang = "fr") -> "Figure":
-    """Share of the need that each innovation reaches, on a scale from nothing to everybody.
-
-    Args:
-        rows: columns label and share (0 to 1); rows without a share are left out, and counted in the text alternative.
-        lang: language of axes and text alternative.
-    """
-    table = _required(rows, ("label", "share"), "coverage")
-    known = table[table.share.notna()].reset_index(drop=True)
-    places = range(len(known))[::-1]
-    with _figure(1.0 + 0.32 * len(known)) as (figure, axes):
-        axes.barh(places, [100.0] * len(known), color=PALE, height=0.6)
-        axes.barh(places, 100 * known.share, color=BLUE, height=0.6)
-        axes.set_yticks(list(places), _wrapped(known.label))
-        axes.set_xlim(0, 100)
-        axes.set_xlabel(_word("share", lang))
-    return _described(figure, _coverage_alt(known, len(table) - len(known), lang))
 
 
 def svg(figure: "Figure") -> str:
@@ -497,13 +474,6 @@ def _means_alt(rows: pd.DataFrame, unit: str, lang: Lang) -> str:
 def _span(first: str, last: str, lang: Lang) -> str:
     """'de 4 à 7', 'from 4 to 7': first and last value of a series."""
     return f"de {first} à {last}" if lang == "fr" else f"from {first} to {last}"
-
-
-def _coverage_alt(known: pd.DataFrame, unknown: int, lang: Lang) -> str:
-    parts = "; ".join(f"{row.label}: {locale.percent(float(row.share), lang)}" for _, row in known.iterrows())
-    if lang == "fr":
-        return f"Part du besoin couverte. {parts}. Sans chiffre : {unknown}."
-    return f"Share of the need covered. {parts}. Without a figure: {unknown}."
 
 
 def _inline(text: str, description: str) -> str:

@@ -18,7 +18,6 @@ from evaluation.settings.typography import french
 Lang = Literal["fr", "en"]
 
 NBSP: Final = "\u00a0"
-NARROW: Final = "\u202f"
 MINUS: Final = "\u2212"
 
 _DATES: Final[Mapping[Lang, str]] = {"fr": "fr", "en": "en_GB"}  # readers in Europe

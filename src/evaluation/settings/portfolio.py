@@ -284,16 +284,6 @@ class Finding(_Sourced):
     note: Note
 
     @property
-    def outcome_en(self) -> str:
-        """The outcome in English."""
-        return self.outcome
-
-    @property
-    def sign_only(self) -> bool:
-        """Only the direction was read."""
-        return self.estimate_kind == "sign_only"
-
-    @property
     def claim(self) -> bool:
         """Said by an operator, without comparison."""
         return self.estimate_kind == "claim"
@@ -529,17 +519,9 @@ class Portfolio:
         """The reach figure of this id; ParametersError if there is none."""
         return _find(self.reach, identifier, "reach.csv")
 
-    def findings_of(self, innovation: str) -> tuple[Finding, ...]:
-        """Findings about one innovation."""
-        return tuple(finding for finding in self.findings if finding.innovation == innovation)
-
     def needs_of(self, difficulty: str) -> tuple[Need, ...]:
         """Need figures of one difficulty."""
         return tuple(need for need in self.needs if need.difficulty == difficulty)
-
-    def benchmarks_of(self, evaluation: str) -> tuple[Benchmark, ...]:
-        """Published values for one evaluation of params.yaml."""
-        return tuple(row for row in self.benchmarks if row.evaluation == evaluation)
 
     def cost_of(self, innovation: str) -> Cost | None:
         """The cost per participant, None if it is not known."""
