@@ -147,7 +147,8 @@ def _sample_of_panel(
         table: a row for each unit and period; a cohort of 0 or missing means never treated.
         names: columns of unit, period, cohort and outcome.
         covariates, weight, cluster: columns.
-        options: more fields of the design.
+        options: more fields of the design; the columns that eligible, territory, subgroups and placebo_outcomes name
+            become canonical ones.
     """
     from evaluation.sample import FlowStep, Sample
     from evaluation.settings.designs import DESIGNS
@@ -156,6 +157,9 @@ def _sample_of_panel(
     canonical = dict(zip(("unit", "period", "cohort", "outcome_1"), names, strict=True))
     canonical |= {f"covariate_{k}": name for k, name in enumerate(covariates, start=1)}
     canonical |= {f"cluster_{k}": name for k, name in enumerate(cluster, start=1)}
+    canonical |= {f"subgroup_{k}": name for k, name in enumerate(options.get("subgroups", ()), start=1)}
+    canonical |= {f"placebo_{k}": name for k, name in enumerate(options.get("placebo_outcomes", ()), start=1)}
+    canonical |= {key: options[key] for key in ("eligible", "territory") if key in options}
     start = table[cohort].where(table[cohort] > 0)
     frame = pd.DataFrame({key: table[name] for key, name in canonical.items()}).assign(
         period=table[period].astype("int64"),
@@ -163,6 +167,8 @@ def _sample_of_panel(
         treated=start.notna(),
         weight=1.0 if weight is None else table[weight].astype(float),
     )
+    if "eligible" in frame:
+        frame["eligible"] = frame["eligible"].astype(bool)
     sample = Sample(
         id="small",
         frame=frame.sort_values(["unit", "period"], ignore_index=True),

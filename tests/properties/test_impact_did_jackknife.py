@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from evaluation.impact import did
+from evaluation.settings.designs import BY_CELL
 
 STEP = 1e-4
 
@@ -29,13 +30,33 @@ def sample_of(kind):
     return table
 
 
-def stacked(result, what):
-    parts = [result.group_time, *result.aggregates.values(), *result.overall.values()]
-    return np.concatenate([getattr(part, what) for part in parts], axis=-1)
+def parts(result):
+    return [result.group_time, *result.aggregates.values(), *result.overall.values()]
+
+
+def estimates(result):
+    return np.concatenate([part.estimate for part in parts(result)])
 
 
 @pytest.mark.parametrize("comparison", ["never_treated", "not_yet_treated"])
-@pytest.mark.parametrize("estimator", did.ESTIMATORS)
+def test_influence_without_covariates_is_the_infinitesimal_jackknife(panel, comparison):
+    # Weights that never change within a unit: the way through the means of cohorts.
+    table = sample_of("balanced")
+    table["w"] = table.groupby("unit")["w"].transform("first")
+    sample, design = panel(table, weight="w", comparison=comparison, base_period="universal")
+    result = did.estimate(sample, design)
+    frame, units = sample.frame, result.group_time.units
+
+    def moved(unit, factor):
+        weight = frame["weight"].where(frame["unit"] != unit, frame["weight"] * factor)
+        return estimates(did.estimate(type("S", (), {"frame": frame.assign(weight=weight), "names": {}})(), design))
+
+    jackknife = [len(units) * (moved(u, 1 + STEP) - moved(u, 1 - STEP)) / (2 * STEP) for u in units]
+    np.testing.assert_allclose(np.hstack([part.dense() for part in parts(result)]), jackknife, atol=1e-6)
+
+
+@pytest.mark.parametrize("comparison", ["never_treated", "not_yet_treated"])
+@pytest.mark.parametrize("estimator", BY_CELL)
 @pytest.mark.parametrize("kind", ["balanced", "unbalanced", "repeated_cross_section"])
 def test_influence_is_the_infinitesimal_jackknife(panel, kind, estimator, comparison):
     table = sample_of(kind)
@@ -46,10 +67,10 @@ def test_influence_is_the_infinitesimal_jackknife(panel, kind, estimator, compar
     def moved(unit, factor):
         weight = sample.frame["weight"].where(sample.frame["unit"] != unit, sample.frame["weight"] * factor)
         frame = sample.frame.assign(weight=weight)
-        return stacked(did.estimate(type("S", (), {"frame": frame, "names": sample.names})(), design), "estimate")
+        return estimates(did.estimate(type("S", (), {"frame": frame, "names": sample.names})(), design))
 
     units = result.group_time.units
     checked = units[np.random.default_rng(1).permutation(len(units))[:8]]  # cohorts and periods in random order
     jackknife = [len(units) * (moved(u, 1 + STEP) - moved(u, 1 - STEP)) / (2 * STEP) for u in checked]
-    ours = stacked(result, "influence")[units.get_indexer(checked)]
+    ours = np.hstack([part.dense() for part in parts(result)])[units.get_indexer(checked)]
     np.testing.assert_allclose(ours, jackknife, atol=1e-6)

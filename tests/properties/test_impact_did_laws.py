@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from evaluation.impact import did
 from evaluation.impact.inference import cluster_table, covariance
+from evaluation.settings.designs import BY_CELL
 
 LAW = settings(max_examples=8, deadline=None, derandomize=True)
 
@@ -28,7 +29,7 @@ def designs(draw):
     table["village"] = table["unit"] % 7
     table["y"] = rng.normal(size=len(table)) + table["x"] * table["period"]
     options = {
-        "estimator": draw(st.sampled_from(did.ESTIMATORS)),
+        "estimator": draw(st.sampled_from(BY_CELL)),
         "comparison": draw(st.sampled_from(["never_treated", "not_yet_treated"])),
         "base_period": draw(st.sampled_from(["varying", "universal"])),
         "weight": draw(st.sampled_from([None, "w"])),
@@ -68,8 +69,8 @@ def assert_same(found, expected, sign=1.0, scale=1.0):
 def test_every_influence_has_mean_zero(panel, case):
     result = run(panel, *case)
     for effects in (result.group_time, *result.aggregates.values(), *result.overall.values()):
-        size = np.sqrt(np.mean(effects.influence**2, axis=0))
-        assert (np.abs(effects.influence.mean(axis=0)) <= 1e-8 * size + 1e-12).all()
+        size = np.sqrt(np.mean(effects.dense()**2, axis=0))
+        assert (np.abs(effects.dense().mean(axis=0)) <= 1e-8 * size + 1e-12).all()
 
 
 @LAW
@@ -80,7 +81,7 @@ def test_the_order_of_rows_changes_nothing(panel, case, seed):
     shuffled = sample.frame.sample(frac=1, random_state=seed, ignore_index=True)
     found = did.estimate(replace(sample, frame=shuffled), design)
     expected = did.estimate(sample, design)
-    np.testing.assert_array_equal(found.group_time.influence, expected.group_time.influence)
+    np.testing.assert_array_equal(found.group_time.dense(), expected.group_time.dense())
     assert found.group_time.units.equals(expected.group_time.units)
 
 
@@ -201,7 +202,7 @@ def test_an_effect_added_after_treatment_is_found(panel, case, effect):
 @given(case=designs())
 def test_without_covariates_the_three_estimators_are_one(panel, case):
     table, options = case
-    found = [run(panel, table, {**options, "covariates": (), "estimator": name}) for name in did.ESTIMATORS]
+    found = [run(panel, table, {**options, "covariates": (), "estimator": name}) for name in BY_CELL]
     assert_same(found[0], found[1])
     assert_same(found[2], found[1])
 
@@ -247,6 +248,6 @@ def test_clusters_of_the_sample_reach_inference_by_label(panel):
     sample, design = panel(table, cluster=("village",))
     effects = did.estimate(sample, design).headline
     clusters = cluster_table(sample.frame, ["cluster_1"])
-    sums = pd.Series(effects.influence[:, 0], effects.units).groupby(lambda unit: unit // 4).sum()
+    sums = pd.Series(effects.dense()[:, 0], effects.units).groupby(lambda unit: unit // 4).sum()
     np.testing.assert_allclose(covariance(effects, clusters).matrix[0, 0], (sums**2).sum() / effects.n_units**2)
     assert covariance(effects, clusters).n_clusters == {"cluster_1": 15}

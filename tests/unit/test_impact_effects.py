@@ -28,7 +28,7 @@ def test_effects_are_frozen_and_their_arrays_cannot_be_written():
     with pytest.raises(FrozenInstanceError):
         found.estimate = np.zeros(1)
     with pytest.raises(ValueError, match="read-only"):
-        found.influence[0, 0] = 5.0
+        found.dense()[0, 0] = 5.0
 
 
 def test_the_array_of_the_caller_stays_his():
@@ -81,7 +81,7 @@ def test_what_is_not_a_number_is_refused(estimate, influence):
 def test_a_contrast_is_the_same_combination_of_estimates_and_influences():
     found = effects([3.0, 1.0], [[2.0, 1.0], [-2.0, -1.0]]).contrast([1, -1], terms("difference"))
     np.testing.assert_allclose(found.estimate, [2.0])
-    np.testing.assert_allclose(found.influence, [[1.0], [-1.0]])
+    np.testing.assert_allclose(found.dense(), [[1.0], [-1.0]])
 
 
 def test_a_contrast_needs_a_weight_for_each_estimate():
@@ -96,7 +96,7 @@ def test_select_keeps_estimates_labels_influences_and_arms_together():
     found = effects([3.0, 1.0], [[2.0, 1.0], [-2.0, -1.0]], arms=arms).select([False, True])
     assert found.labels["term"].tolist() == ["effect 1"]
     assert found.labels.index.tolist() == [0]
-    np.testing.assert_allclose(found.influence, [[1.0], [-1.0]])
+    np.testing.assert_allclose(found.dense(), [[1.0], [-1.0]])
     np.testing.assert_array_equal(found.arms.treated, [[False], [True]])
 
 
@@ -106,7 +106,7 @@ def test_a_ratio_has_the_influence_of_the_delta_method():
         lambda v: v[:1] / v[1:], lambda v: np.array([[1 / v[1], -v[0] / v[1] ** 2]]), terms("ratio")
     )
     np.testing.assert_allclose(found.estimate, [2.0])
-    np.testing.assert_allclose(found.influence, [[0.0], [0.0]], atol=1e-15)
+    np.testing.assert_allclose(found.dense(), [[0.0], [0.0]], atol=1e-15)
 
 
 def test_concat_aligns_by_unit_and_rescales_to_the_union():
@@ -115,7 +115,7 @@ def test_concat_aligns_by_unit_and_rescales_to_the_union():
     second = effects([5.0], [[4.0], [-4.0]], units=["b", "c"])
     both = concat([first, second])
     assert both.units.tolist() == ["a", "b", "c"]
-    np.testing.assert_allclose(both.influence, [[3.0, 0.0], [-3.0, 6.0], [0.0, -6.0]])
+    np.testing.assert_allclose(both.dense(), [[3.0, 0.0], [-3.0, 6.0], [0.0, -6.0]])
     # Variances do not move: (2² + 2²)/2² = 2 and (4² + 4²)/2² = 8. Covariance: -2/2 × 4/2 = -2 through unit b alone.
     np.testing.assert_allclose(covariance(both).matrix, [[2.0, -2.0], [-2.0, 8.0]])
     np.testing.assert_allclose(covariance(first).matrix, [[2.0]])
@@ -124,7 +124,7 @@ def test_concat_aligns_by_unit_and_rescales_to_the_union():
 def test_concat_aligns_by_unit_whatever_the_order():
     first = effects([1.0], [[2.0], [-2.0], [0.0]], units=["a", "b", "c"])
     second = effects([5.0], [[3.0], [1.0], [-4.0]], units=["c", "a", "b"])
-    np.testing.assert_allclose(concat([first, second]).influence[:, 1], [1.0, -4.0, 3.0])
+    np.testing.assert_allclose(concat([first, second]).dense()[:, 1], [1.0, -4.0, 3.0])
 
 
 def test_concat_refuses_effects_without_influence():

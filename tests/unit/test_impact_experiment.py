@@ -59,7 +59,7 @@ def test_influence_is_the_infinitesimal_jackknife(arms: Any) -> None:
         sample, design = arms("experiment", outcome, treated, covariates, weight=weight, adjustment="ancova")
         return experiment.estimate(sample, design).blocks[0].effects
 
-    influence = effect(np.ones(60)).influence[:, 0]
+    influence = effect(np.ones(60)).dense()[:, 0]
     for i in range(0, 60, 7):
         step = np.zeros(60)
         step[i] = h

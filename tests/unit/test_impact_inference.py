@@ -88,7 +88,7 @@ def test_two_clusterings_add_and_subtract_their_intersection():
     found = effects(influence - influence.mean(axis=0))
 
     def one_way(code):
-        sums = pd.DataFrame(found.influence).groupby(code).sum().to_numpy()
+        sums = pd.DataFrame(found.dense()).groupby(code).sum().to_numpy()
         return sums.T @ sums / 60**2
 
     expected = one_way(a) + one_way(b) - one_way(a * 100 + b)
@@ -103,7 +103,7 @@ def test_three_clusterings_alternate_signs():
     total = 0.0
     for size in (1, 2, 3):
         for chosen in itertools.combinations(codes, size):
-            sums = pd.Series(found.influence[:, 0]).groupby(list(chosen)).sum()
+            sums = pd.Series(found.dense()[:, 0]).groupby(list(chosen)).sum()
             total += (-1) ** (size + 1) * (sums**2).sum() / 80**2
     np.testing.assert_allclose(covariance(found, clusters(*codes)).matrix[0, 0], total)
 
@@ -351,7 +351,7 @@ def test_a_method_with_its_own_inference_is_not_refused():
 
 def test_treatment_by_unit_can_be_given_with_the_question():
     found, table, treated = two_arms(3, 30)
-    plain = effects(found.influence)
+    plain = effects(found.dense())
     assert summarize(plain, table).iloc[0]["reason"] == ""
     assert summarize(plain, table, treated_by_unit=treated).iloc[0]["reason"].startswith("treated clusters: 3")
 

@@ -158,7 +158,7 @@ def test_arrays_that_do_not_line_up_are_refused():
 def test_the_influence_on_a_mean_is_the_deviation_from_it():
     fit = weighted_least_squares(np.array([1.0, 2.0, 6.0]), np.ones((3, 1)), ["constant"])
     found = fit.to_effects([1.0], pd.DataFrame({"term": ["ate"]}))
-    np.testing.assert_allclose(found.influence[:, 0], [-2.0, -1.0, 3.0])
+    np.testing.assert_allclose(found.dense()[:, 0], [-2.0, -1.0, 3.0])
 
 
 def test_influences_are_the_derivative_in_the_weights():
@@ -169,7 +169,7 @@ def test_influences_are_the_derivative_in_the_weights():
         up, down = w.copy(), w.copy()
         up[i], down[i] = w[i] * (1 + step), w[i] * (1 - step)
         moved = [weighted_least_squares(y, x, list("abc"), v).coefficients for v in (up, down)]
-        np.testing.assert_allclose(12 * (moved[0] - moved[1]) / (2 * step), found.influence[i], atol=1e-6)
+        np.testing.assert_allclose(12 * (moved[0] - moved[1]) / (2 * step), found.dense()[i], atol=1e-6)
 
 
 def test_rows_of_one_unit_are_summed():
@@ -179,7 +179,7 @@ def test_rows_of_one_unit_are_summed():
     by_row = fit.to_effects(np.eye(3), pd.DataFrame({"term": list("abc")}))
     by_unit = fit.to_effects(np.eye(3), pd.DataFrame({"term": list("abc")}), units)
     # Six rows speak of a mean over 6, three units of a mean over 3: sums times 3/6.
-    np.testing.assert_allclose(by_unit.influence, by_row.influence.reshape(3, 2, 3).sum(axis=1) / 2)
+    np.testing.assert_allclose(by_unit.dense(), by_row.dense().reshape(3, 2, 3).sum(axis=1) / 2)
 
 
 def test_a_factor_solves_several_outcomes_at_once():

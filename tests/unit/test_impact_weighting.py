@@ -75,7 +75,7 @@ def test_influence_is_the_infinitesimal_jackknife(arms: Any, options: dict[str, 
         sample, design = arms("weighting", outcome, treated, covariates, weight=weight, estimand=estimand, **options)
         return weighting.estimate(sample, design).blocks[0].effects
 
-    influence = effect(np.ones(n)).influence[:, 0]
+    influence = effect(np.ones(n)).dense()[:, 0]
     for i in range(0, n, 9):
         step = np.zeros(n)
         step[i] = h

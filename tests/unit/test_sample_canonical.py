@@ -509,12 +509,78 @@ def test_rows_without_unit_or_period_leave(tmp_path: Path) -> None:
     assert steps(sample)[1:3] == [("missing_unit", 1, 10), ("missing_period", 1, 9)]
 
 
-@pytest.mark.parametrize("key", ["cluster", "territory"])
+@pytest.mark.parametrize("key", ["cluster", "territory", "subgroups"])
 def test_a_group_that_changes_within_a_unit_is_refused(tmp_path: Path, key: str) -> None:
     lines = PANEL.splitlines()
     text = "\n".join([lines[0] + ",town", *(f"{line},{'x' if i != 4 else 'y'}" for i, line in enumerate(lines[1:]))])
     error = refused(tmp_path, text, did(**{key: "town"}))
     assert (error.code, error.found) == ("E-DATA-047", "units '2'")
+
+
+def with_column(name: str, *values: object) -> str:
+    """PANEL with one more column, the same value in all rows of a unit."""
+    lines = PANEL.splitlines()
+    of_unit = dict(zip(("1", "2", "3"), values, strict=True))
+    return "\n".join([f"{lines[0]},{name}", *(f"{line},{of_unit[line.split(',')[0]]}" for line in lines[1:])])
+
+
+def test_eligible_subgroups_and_placebo_outcomes_have_columns_and_rows_in_the_codebook(tmp_path: Path) -> None:
+    text = with_column("poor,rain,area", "1,2.5,north", "0,,south", "1,3,")
+    sample = sample_of(tmp_path, text, did(eligible="poor", subgroups=["area"], placebo_outcomes=["rain"]))
+    first = sample.frame.drop_duplicates("unit")
+    assert {name: str(first[name].dtype) for name in ("eligible", "subgroup_1", "placebo_1")} == {
+        "eligible": "bool",
+        "subgroup_1": "str",
+        "placebo_1": "float64",
+    }
+    assert first["eligible"].tolist() == [True, False, True]
+    assert first["subgroup_1"].fillna("-").tolist() == ["north", "south", "-"]
+    assert first["placebo_1"].fillna(-1).tolist() == [2.5, -1, 3]
+    assert {name: sample.names[name] for name in ("eligible", "subgroup_1", "placebo_1")} == {
+        "eligible": "poor",
+        "subgroup_1": "area",
+        "placebo_1": "rain",
+    }
+    book = sample.codebook.set_index("column")
+    assert book.loc[["poor", "area", "rain"], "canonical"].tolist() == ["eligible", "subgroup_1", "placebo_1"]
+    assert book.loc["area", "values"] == "north; south"
+
+
+def test_who_is_not_known_to_be_eligible_leaves(tmp_path: Path) -> None:
+    sample = sample_of(tmp_path, with_column("poor", 1, 0, ""), did(eligible="poor"))
+    assert ("missing_eligible", 3, 6) in steps(sample)
+
+
+def test_eligible_is_zero_or_one(tmp_path: Path) -> None:
+    error = refused(tmp_path, with_column("poor", 1, 2, 0), did(eligible="poor"))
+    assert error.code == "E-DATA-037"
+    assert error.what == "Column 'poor' stands under 'eligible' and does not hold 0 and 1."
+
+
+def test_eligibility_that_changes_within_a_unit_is_refused(tmp_path: Path) -> None:
+    lines = PANEL.splitlines()
+    rows = [f"{line},{int(line.startswith('1') or i == 4)}" for i, line in enumerate(lines[1:])]
+    error = refused(tmp_path, "\n".join([lines[0] + ",poor", *rows]), did(eligible="poor"))
+    assert (error.code, error.what, error.found) == ("E-DATA-047", "Column 'poor' changes within a unit.", "units '2'")
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "found"),
+    [
+        ("eligible", (1, 1, 1), "only '1'"),
+        ("subgroups", ("north", "north", ""), "only 'north'"),
+        ("placebo_outcomes", ("", "", ""), "no value"),
+    ],
+)
+def test_a_column_of_one_value_makes_no_groups(tmp_path: Path, key: str, values: tuple, found: str) -> None:
+    error = refused(tmp_path, with_column("extra", *values), did(**{key: "extra"}))
+    assert (error.code, error.found) == ("E-DATA-048", found)
+    assert "'extra'" in error.what
+
+
+def test_a_placebo_outcome_is_a_number(tmp_path: Path) -> None:
+    error = refused(tmp_path, with_column("rain", 1, "wet", 2), did(placebo_outcomes="rain"))
+    assert (error.code, error.found) == ("E-DATA-006", "'wet'")
 
 
 def test_a_panel_needs_somebody_treated_and_somebody_to_compare_with(tmp_path: Path) -> None:

@@ -60,6 +60,44 @@ def test_defaults_of_difference_in_differences():
     assert isinstance(design, DidDesign)
     assert (design.comparison, design.estimator, design.aggregate) == ("never_treated", "doubly_robust", "cohort")
     assert (design.base_period, design.anticipation, design.panel) == ("varying", 0, "balanced")
+    assert (design.eligible, design.match, design.subgroups, design.placebo_outcomes) == (None, None, (), ())
+    assert (design.event_window.first, design.event_window.last, design.event_window.balanced) == (None, None, None)
+    inference = design.inference
+    assert (inference.test, inference.bands, inference.adjustment, inference.draws) == (
+        "analytic",
+        "plug_in",
+        "holm",
+        9999,
+    )
+
+
+def test_every_option_of_difference_in_differences_is_accepted_where_it_fits():
+    design = build(
+        "did",
+        cluster="town",
+        estimator="inverse_probability",
+        covariates=["age"],
+        match={"distance": "mahalanobis", "lags": 2, "ratio": 3},
+        event_window={"first": -3, "last": 2, "balanced": 2},
+        subgroups="area",
+        placebo_outcomes=["rain"],
+        inference={"test": "wild", "bands": "multiplier", "adjustment": "romano_wolf", "draws": 999},
+    )
+    assert (design.match.distance, design.match.lags, design.match.ratio, design.match.replace) == (
+        "mahalanobis",
+        2,
+        3,
+        True,
+    )
+    assert (design.subgroups, design.placebo_outcomes, design.inference.test) == (("area",), ("rain",), "wild")
+    assert build("did", eligible="poor").eligible == "poor"
+    assert build("did", match={"lags": 0}, covariates=["age"]).match.lags == 0
+    assert build("experiment", inference={"test": "randomisation"}).inference.test == "randomisation"
+
+
+@pytest.mark.parametrize("estimator", ["imputation", "sun_abraham", "stacked", "two_way_fixed_effects"])
+def test_estimators_beyond_group_and_time_are_accepted(estimator):
+    assert build("did", estimator=estimator).estimator == estimator
 
 
 def test_defaults_of_matching_and_weighting():
@@ -286,8 +324,9 @@ REFUSED = [
     ("E-SET-089", "time", "did", {"unit": "year"}),
     ("E-SET-090", "cohort", "did", {"covariates": ["first"]}),
     ("E-SET-090", "cohort", "did", {"cohort": {"indicator": "y"}}),
-    ("E-SET-091", "estimator", "did", {"estimator": "imputation"}),
-    ("E-SET-091", "estimator", "did", {"estimator": "two_way_fixed_effects"}),
+    ("E-SET-091", "anticipation", "did", {"estimator": "two_way_fixed_effects", "anticipation": 1}),
+    ("E-SET-091", "base_period", "did", {"estimator": "two_way_fixed_effects", "base_period": "universal"}),
+    ("E-SET-091", "base_period", "did", {"estimator": "imputation", "base_period": "universal"}),
     ("E-SET-092", "panel", "did", {"unit": None}),
     ("E-SET-092", "panel", "did", {"unit": None, "panel": "repeated_cross_section", "cohort": {"indicator": "d"}}),
     ("E-SET-093", "caliper", "matching", {"caliper": 0.2, "distance": "mahalanobis"}),
@@ -296,6 +335,32 @@ REFUSED = [
     ("E-SET-096", "treatment", "experiment", {"covariates": ["treat"]}),
     ("E-SET-096", "treatment", "weighting", {"treatment": "y"}),
     ("E-SET-097", "baseline_outcome", "matching", {"baseline_outcome": "y"}),
+    ("E-SET-102", "inference", "did", {"inference": {"test": "randomisation"}}),
+    ("E-SET-102", "inference", "weighting", {"inference": {"test": "randomisation"}}),
+    ("E-SET-103", "inference", "matching", {"inference": {"test": "wild"}, "cluster": "town"}),
+    ("E-SET-104", "inference", "did", {"inference": {"test": "wild"}}),
+    ("E-SET-105", "inference", "matching", {"inference": {"adjustment": "romano_wolf"}}),
+    ("E-SET-106", "eligible", "did", {"eligible": "y"}),
+    ("E-SET-106", "eligible", "did", {"eligible": "age", "covariates": ["age"]}),
+    ("E-SET-106", "eligible", "did", {"eligible": "year"}),
+    ("E-SET-106", "subgroups", "did", {"subgroups": ["area", "school"]}),
+    ("E-SET-106", "subgroups", "did", {"subgroups": ["poor"], "eligible": "poor"}),
+    ("E-SET-106", "placebo_outcomes", "did", {"placebo_outcomes": ["y"]}),
+    ("E-SET-106", "placebo_outcomes", "did", {"placebo_outcomes": ["first"]}),
+    ("E-SET-030", "subgroups", "did", {"subgroups": ["area", "area"]}),
+    ("E-SET-107", "eligible", "did", {"eligible": "poor", "estimator": "imputation"}),
+    ("E-SET-107", "eligible", "did", {"eligible": "poor", "estimator": "two_way_fixed_effects"}),
+    ("E-SET-108", "match", "did", {"match": {}, "panel": "unbalanced"}),
+    ("E-SET-108", "match", "did", {"match": {}, "eligible": "poor"}),
+    ("E-SET-108", "match", "did", {"match": {}, "estimator": "stacked"}),
+    ("E-SET-109", "match", "did", {"match": {"lags": 0}}),
+    ("E-SET-093", "match.caliper", "did", {"match": {"distance": "mahalanobis", "caliper": 0.2}}),
+    ("less_than_equal", "event_window.first", "did", {"event_window": {"first": 0}}),
+    ("greater_than_equal", "event_window.last", "did", {"event_window": {"last": -1}}),
+    ("greater_than_equal", "event_window.balanced", "did", {"event_window": {"balanced": -1}}),
+    ("greater_than_equal", "match.ratio", "did", {"match": {"ratio": 0}}),
+    ("greater_than_equal", "inference.draws", "did", {"inference": {"draws": 50}}),
+    ("literal_error", "estimator", "did", {"estimator": "imputaton"}),
     ("greater_than_equal", "ratio", "matching", {"ratio": 0}),
     ("int_type", "ratio", "matching", {"ratio": 1.5}),
     ("greater_than", "caliper", "matching", {"caliper": 0}),
@@ -331,6 +396,12 @@ def test_a_refusal_does_not_drag_others_along():
     assert refusals("experiment", strata=3, assignment="paired") == [("string_type", "strata")]
     assert refusals("experiment", covariates=[3], adjustment="lin") == [("string_type", "covariates.0")]
     assert refusals("experiment", treatment=3, takeup="treat") == [("model_type", "treatment")]
+    assert refusals("did", estimator="imputaton", eligible="poor") == [("literal_error", "estimator")]
+    assert refusals("did", estimator="imputaton", match={}) == [("literal_error", "estimator")]
+    assert refusals("did", panel="balancd", match={}) == [("literal_error", "panel")]
+    assert refusals("did", covariates=[3], match={"lags": 0}) == [("string_type", "covariates.0")]
+    assert refusals("did", cluster=[3], inference={"test": "wild"}) == [("string_type", "cluster.0")]
+    assert refusals("did", eligible=3, subgroups=["a"]) == [("string_type", "eligible")]
     assert refusals("experiment", data={"file": 3}) == [("string_type", "data.0.file")]
 
 
@@ -340,13 +411,14 @@ def test_all_refusals_come_at_once():
         outcomes=[{**OUTCOME, "unt": "x"}],
         anticipation=-1,
         cohort={"indicator": "d", "never": [0]},
-        estimator="imputation",
+        estimator="two_way_fixed_effects",
+        base_period="universal",
         inference={"std_error": "pairs"},
     )
     assert found == [
         ("extra_forbidden", "outcomes.0.unt"),
         ("E-SET-082", "inference"),
         ("E-SET-043", "cohort.never"),
-        ("E-SET-091", "estimator"),
+        ("E-SET-091", "base_period"),
         ("greater_than_equal", "anticipation"),
     ]

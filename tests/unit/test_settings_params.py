@@ -174,14 +174,35 @@ def test_methods_to_come_are_named_with_the_list_of_what_is(project, method):
     assert problem.expected == "one of experiment, did, matching, weighting"
 
 
-def test_estimators_to_come_are_named_with_the_list_of_what_is(project):
-    text = changed("method: experiment", "method: did").replace(
-        "    treatment: stark\n", "    unit: u\n    time: t\n    cohort: {column: g}\n    estimator: imputation\n"
-    )
-    problem = only(problems(text, project))
-    assert (problem.code, problem.key) == ("E-SET-091", "evaluations.small-classes.estimator")
-    assert problem.message == "estimator imputation is not in this version"
-    assert problem.expected == "'doubly_robust', 'regression' or 'inverse_probability'"
+def did(**keys):
+    """The good file with a difference-in-differences in the place of its experiment."""
+    lines = "".join(f"    {key}: {value}\n" for key, value in keys.items())
+    text = changed("method: experiment", "method: did")
+    return text.replace("    treatment: stark\n", "    unit: u\n    time: t\n    cohort: {column: g}\n" + lines)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "place", "meant"),
+    [
+        ("estimator", "sun_abrahm", "estimator", "sun_abraham"),
+        ("estimator", "imputatoin", "estimator", "imputation"),
+        ("event_windw", "{first: -2}", "event_windw", "event_window"),
+        ("event_window", "{frst: -2}", "event_window.frst", "first"),
+        ("match", "{distanc: mahalanobis}", "match.distanc", "distance"),
+        ("placebo_outcome", "[z]", "placebo_outcome", "placebo_outcomes"),
+        ("inference", "{tst: wild}", "inference.tst", "test"),
+        ("inference", "{bands: multipler}", "inference.bands", "multiplier"),
+    ],
+)
+def test_a_misspelt_option_of_difference_in_differences_names_the_nearest(project, key, value, place, meant):
+    problem = only(problems(did(**{key: value}), project))
+    assert (problem.key, problem.nearest) == (f"evaluations.small-classes.{place}", meant)
+
+
+def test_an_option_that_an_estimator_does_not_use_is_named(project):
+    problem = only(problems(did(estimator="two_way_fixed_effects", anticipation=1), project))
+    assert (problem.code, problem.key) == ("E-SET-091", "evaluations.small-classes.anticipation")
+    assert problem.found == "anticipation: 1"
 
 
 def test_an_unknown_method_names_the_nearest(project):
@@ -327,6 +348,7 @@ evaluations:
     cohort: {column: g, indicator: d}
     anticipation: -1
     estimator: two_way_fixed_effects
+    base_period: universal
 """
     assert [(problem.line, problem.code, problem.key) for problem in problems(text, project)] == [
         (1, "E-SET-016", "seed"),
@@ -342,7 +364,7 @@ evaluations:
         (17, "E-SET-014", "evaluations.b.outcomes.0.unt"),
         (20, "E-SET-042", "evaluations.b.cohort.units"),
         (21, "E-SET-016", "evaluations.b.anticipation"),
-        (22, "E-SET-091", "evaluations.b.estimator"),
+        (23, "E-SET-091", "evaluations.b.base_period"),
     ]
 
 

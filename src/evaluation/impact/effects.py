@@ -12,12 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 import pandas as pd
 
 from evaluation.errors import InternalError
+from evaluation.impact.influence import NOISE, Influence
 
 if TYPE_CHECKING:
     from evaluation.impact.regression import Regression
@@ -26,7 +27,7 @@ Kind = Literal["influence", "permutation", "jackknife", "none"]
 Array = np.ndarray
 
 MEAN_TOLERANCE = 1e-8  # of the root mean square of a column; rounding stays far below, a wrong weight far above
-NOISE = 1e-12  # of the scale of the outcome; below this an influence is rounding error of an exact fit
+ROUNDING = 1e-13  # of the atoms: what is left of their means, which are zero, when they are added up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,12 +61,12 @@ class Effects:
     """Estimates, what they are called, and the influence of each unit on each of them.
 
     The arrays are read-only views. Everything outside this module reads the influence through `cluster_sums`,
-    `cross_product`, `support` and the algebra, so that other ways to store it can be added without touching inference.
+    `cross_product`, `weighted_sums`, `support`, `dense` and the algebra, whatever the way in which it is stored.
 
     Attributes:
         estimate: (K,) in the unit of the outcome.
         labels: K rows that say what each estimate is (term, outcome, cohort, period, event_time, territory …).
-        influence: (n, K) with columns of mean zero; (0, K) where `kind` is not "influence".
+        influence: (n, K) with columns of mean zero, an array or an `Influence`; (0, K) where `kind` is not "influence".
         units: (n,) unique ids of the units, the labels of the rows of `influence`.
         regression: the fit behind the estimates, if they are linear in its coefficients: HC and CR corrections need it.
         loading: (K, p) derivative of the estimates in regression.coefficients; present exactly when `regression` is.
@@ -79,7 +80,7 @@ class Effects:
 
     estimate: Array
     labels: pd.DataFrame
-    influence: Array
+    influence: Array | Influence
     units: pd.Index
     regression: Regression | None = None
     loading: Array | None = None
@@ -101,24 +102,27 @@ class Effects:
         """Number of units whose influences are averaged, those with influence zero included."""
         return len(self.units)
 
+    def dense(self) -> Array:
+        """(n, K) influences, a row for each unit."""
+        return self._influence.dense()
+
     def cluster_sums(self, codes: Array) -> Array:
         """Sums of influence by cluster: (G, K) for codes 0..G-1, each of which occurs."""
-        order = np.argsort(codes, kind="stable")
-        starts = np.flatnonzero(np.diff(np.asarray(codes)[order], prepend=-1))
-        sums: Array = np.add.reduceat(self.influence[order], starts, axis=0)
-        return sums
+        return self._influence.sums(codes, int(codes.max()) + 1)
+
+    def weighted_sums(self, weights: Array) -> Array:
+        """Σᵢ w_bi influenceᵢ for each row of weights (B, n): (B, K)."""
+        return self._influence.weighted_sums(weights)
 
     def cross_product(self) -> Array:
         """Σᵢ influenceᵢ influenceᵢ′, (K, K)."""
-        product: Array = self.influence.T @ self.influence
-        return product
+        return self._influence.cross_product()
 
     def support(self) -> Array:
         """(K,) False for a reference that is zero by construction: no unit has an influence on it."""
         if self.kind != "influence":
             return np.ones(len(self), dtype=bool)
-        moved: Array = (self.influence != 0).any(axis=0)
-        return moved
+        return np.asarray(self._influence.sum_of_squares() > 0)
 
     def contrast(self, weights: Array, labels: pd.DataFrame) -> Effects:
         """Linear combinations: estimate = weights @ self.estimate.
@@ -139,7 +143,7 @@ class Effects:
             self,
             estimate=self.estimate[chosen],
             labels=self.labels.loc[chosen],
-            influence=self.influence[:, chosen],
+            influence=self._influence.chosen(chosen),
             loading=None if self.loading is None else self.loading[chosen],
             arms=self.arms and replace(self.arms, **_chosen_sides(self.arms, chosen)),
         )
@@ -160,12 +164,16 @@ class Effects:
         _require_columns(slope, len(self))
         return self._mapped(np.atleast_1d(function(self.estimate)), slope, labels)
 
+    @property
+    def _influence(self) -> Influence:
+        return cast("Influence", self.influence)  # made one when the effects were
+
     def _mapped(self, estimate: Array, matrix: Array, labels: pd.DataFrame) -> Effects:
         return replace(
             self,
             estimate=estimate,
             labels=labels,
-            influence=self.influence @ matrix.T,
+            influence=self._influence.mapped(matrix),
             loading=None if self.loading is None else matrix @ self.loading,
             arms=self.arms and self.arms.combined(matrix),
         )
@@ -189,7 +197,7 @@ def concat(parts: Sequence[Effects]) -> Effects:
     return Effects(
         estimate=np.concatenate([part.estimate for part in parts]),
         labels=pd.concat([part.labels for part in parts], ignore_index=True),
-        influence=_spread([part.influence for part in parts], rows, len(units)),
+        influence=_joined([part._influence for part in parts], rows, len(units)),
         units=units,
         arms=_joined_arms(parts, rows, len(units)),
         regression=fit,
@@ -199,14 +207,16 @@ def concat(parts: Sequence[Effects]) -> Effects:
 
 def clear_noise(influence: Array, scale: float) -> Array:
     """Columns that are rounding error beside `scale` (largest |outcome|) set to exactly zero, as an exact fit means."""
-    noise = np.sqrt(_sum_of_squares(influence) / max(len(influence), 1)) <= NOISE * scale
+    noise = np.sqrt(np.einsum("ij,ij->j", influence, influence) / max(len(influence), 1)) <= NOISE * scale
     return np.where(noise, 0.0, influence) if noise.any() else influence
 
 
 def _freeze(effects: Effects) -> None:
-    for name in ("estimate", "influence", "loading"):
+    for name in ("estimate", "loading"):
         value = getattr(effects, name)
         object.__setattr__(effects, name, value if value is None else _read_only(value))
+    if not isinstance(effects.influence, Influence):
+        object.__setattr__(effects, "influence", Influence.of(_read_only(effects.influence)))
     object.__setattr__(effects, "labels", effects.labels.reset_index(drop=True))
 
 
@@ -250,8 +260,8 @@ def _require_unique_units(units: pd.Index) -> None:
 
 
 def _require_finite(effects: Effects) -> None:
-    if not (np.isfinite(effects.estimate).all() and np.isfinite(_sum_of_squares(effects.influence)).all()):
-        bad = ~np.isfinite(effects.estimate) | ~np.isfinite(effects.influence).all(axis=0)
+    if not (np.isfinite(effects.estimate).all() and np.isfinite(effects._influence.sum_of_squares()).all()):
+        bad = ~np.isfinite(effects.estimate) | ~np.isfinite(effects.dense()).all(axis=0)
         raise InternalError(
             code="E-IMP-003",
             what="an estimate or an influence is not a finite number",
@@ -264,9 +274,10 @@ def _require_mean_zero(effects: Effects) -> None:
     """A mean that is not zero is how wrong standard errors have gone unnoticed for years (bcallaway11/did#223)."""
     if not len(effects.units):
         return
-    mean = np.abs(effects.influence.mean(axis=0))
-    root_mean_square = np.sqrt(_sum_of_squares(effects.influence) / len(effects.units))
-    allowed = MEAN_TOLERANCE * root_mean_square + NOISE * np.abs(effects.estimate)
+    n, found = effects.n_units, effects._influence
+    mean, root_mean_square = np.abs(found.totals()) / n, np.sqrt(found.sum_of_squares() / n)
+    rounding = NOISE * np.abs(effects.estimate) + ROUNDING * found.magnitude()
+    allowed = MEAN_TOLERANCE * root_mean_square + rounding
     if (mean > allowed).any():
         raise InternalError(
             code="E-IMP-004",
@@ -275,10 +286,6 @@ def _require_mean_zero(effects: Effects) -> None:
             found=f"|mean| up to {mean.max():.3g}",
             expected=f"at most {MEAN_TOLERANCE} of the root mean square",
         )
-
-
-def _sum_of_squares(influence: Array) -> Array:
-    return np.asarray(np.einsum("ij,ij->j", influence, influence))
 
 
 def _rows(labels: pd.DataFrame, mask: Array) -> str:
@@ -325,6 +332,14 @@ def _require_comparable_units(parts: Sequence[Effects]) -> None:
 def _union(indexes: Sequence[pd.Index]) -> pd.Index:
     """Units in order of first appearance; one index if all are equal, which is the common case."""
     return reduce(lambda a, b: a if a.equals(b) else a.append(b.difference(a, sort=False)), indexes)
+
+
+def _joined(influences: Sequence[Influence], rows: Sequence[Array], n: int) -> Influence:
+    """Side by side; results made of the same atoms stay so, others are spread over the union of units."""
+    first, *others = influences
+    if all(part.atoms is first.atoms for part in others):
+        return first.beside(others) if others else first
+    return Influence.of(_spread([part.dense() for part in influences], rows, n))
 
 
 def _spread(influences: Sequence[Array], rows: Sequence[Array], n: int) -> Array:

@@ -19,7 +19,7 @@ from evaluation.impact.balance import balance_table, effective_size
 from evaluation.impact.checks import Check
 from evaluation.impact.covariates import Floats, model_matrix
 from evaluation.impact.cross_section import Block, CrossSection, clusters_of, outcomes_of
-from evaluation.impact.did import DidResult
+from evaluation.impact.did_result import DidResult
 from evaluation.impact.propensity import fit_propensity
 
 if TYPE_CHECKING:

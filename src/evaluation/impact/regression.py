@@ -1,12 +1,13 @@
 """Weighted least squares by a pivoted QR decomposition, with what robust standard errors need afterwards.
 
 Columns are brought to unit length first and the normal equations are never formed: forming X′X halves the number of
-correct digits (Longley 1967; Higham 2002, *Accuracy and Stability of Numerical Algorithms*, chapter 20).
+correct digits (Longley 1967; Higham 2002, *Accuracy and Stability of Numerical Algorithms*, chapter 20). Where rows are
+millions and columns few, the triangle comes from blocks of rows (`least_squares_by_blocks`), with the same digits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ Array = np.ndarray
 # Share of a column's length that no earlier column explains; below this it is a combination of them.
 RANK_TOLERANCE = 1e-10
 EXACT_FIT = 1e-12  # residuals below this share of the outcome are rounding errors of an exact fit
+BLOCK_ROWS = 4096  # rows of a block, at least; small enough to stay in the cache
 LEVERAGE_TOLERANCE = 1e-10  # 1 − leverage below this: the row is fitted exactly and says nothing about its variance
 
 
@@ -99,22 +101,25 @@ class Regression:
         design: (N, p) rows √w x.
         coefficients: (p,).
         residuals: (N,) √w (y − x′b).
-        leverages: (N,) diagonal of the weighted projection.
+        leverages: (N,) diagonal of the weighted projection; None where fixed effects were taken out, whose part is not
+            known.
         bread: (p, p) (X′WX)⁻¹.
         weights: (N,) w.
         units: (N,) unit of each row; a unit may have several rows. None before `to_effects`.
         absorbed: for each fixed effect that was taken out of outcome and design beforehand, (N,) codes 0..levels-1.
+        grouping: positions (N,) of `units` among their distinct values, and these values, where they are known already.
     """
 
     names: tuple[str, ...]
     design: Array
     coefficients: Array
     residuals: Array
-    leverages: Array
+    leverages: Array | None
     bread: Array
     weights: Array
     units: pd.Index | None = None
     absorbed: tuple[Array, ...] = ()
+    grouping: tuple[Array, pd.Index] | None = None
 
     @property
     def n_columns(self) -> int:
@@ -151,6 +156,8 @@ class Regression:
 
         Source: MacKinnon and White (1985).
         """
+        if self.leverages is None:
+            return np.asarray(self.design * self.residuals[:, None])
         room = 1 - self.leverages
         factor = np.where(room > LEVERAGE_TOLERANCE, np.maximum(room, LEVERAGE_TOLERANCE) ** -leverage_power, 0.0)
         return np.asarray(self.design * (self.residuals * factor)[:, None])
@@ -165,26 +172,34 @@ class Regression:
             labels: K rows.
             units: (N,) unit of each row of the design, repeated where a unit has several rows (its influences are
                 summed); row numbers if None.
-            arms: sides of the units, in order of first appearance of the units.
+            arms: sides of the units, in the order of `grouping` if `units` are those of the regression, otherwise of
+                their first appearance.
         """
         loading = np.atleast_2d(np.asarray(contrast, dtype=float))
         rows = pd.RangeIndex(len(self.residuals)) if units is None else units
-        codes, unique = pd.factorize(rows)
-        by_row = self.scores() @ (self.bread @ loading.T)
+        known = self.grouping is not None and rows is self.units
+        codes, unique = self.grouping if known and self.grouping is not None else pd.factorize(rows)
         return Effects(
             estimate=loading @ self.coefficients,
             labels=labels,
-            influence=len(unique) * _sums(by_row, codes, len(unique)),
+            influence=len(unique) * (self._score_sums(codes, len(unique)) @ (self.bread @ loading.T)),
             units=pd.Index(unique),
             regression=replace(self, units=pd.Index(rows)),
             loading=loading,
             arms=arms,
         )
 
+    def _score_sums(self, codes: Array, n: int) -> Array:
+        """(n, p) sums of the scores of power 0 by code, a column at a time where that is all they are."""
+        if self.leverages is not None:
+            return _sums(self.scores().T, codes, n)
+        return _sums((column * self.residuals for column in self.design.T), codes, n)
+
     def stacked(self, others: Sequence[Regression]) -> Regression:
         """One regression with a block of columns for each: what a fully interacted regression would be."""
         fits = [self, *others]
         labels = [fit.units for fit in fits if fit.units is not None]
+        leverages = [fit.leverages for fit in fits if fit.leverages is not None]
         if len(labels) < len(fits):
             raise InternalError(code="E-IMP-008", what="regressions without unit ids cannot be put side by side")
         return Regression(
@@ -192,7 +207,7 @@ class Regression:
             design=linalg.block_diag(*(fit.design for fit in fits)),
             coefficients=np.concatenate([fit.coefficients for fit in fits]),
             residuals=np.concatenate([fit.residuals for fit in fits]),
-            leverages=np.concatenate([fit.leverages for fit in fits]),
+            leverages=None if len(leverages) < len(fits) else np.concatenate(leverages),
             bread=linalg.block_diag(*(fit.bread for fit in fits)),
             weights=np.concatenate([fit.weights for fit in fits]),
             units=labels[0].append(labels[1:]),
@@ -218,7 +233,7 @@ def weighted_least_squares(
     """
     y, x = np.asarray(outcome, dtype=float), np.asarray(design, dtype=float)
     w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
-    _require_complete(y, x, w, names)
+    require_complete(y, x, w, names)
     _require_weights(w)
     _require_rows(int((w > 0).sum()), len(names))
     root = np.sqrt(w)
@@ -241,20 +256,84 @@ def _fitted(factor: Factor, y: Array, x: Array, w: Array, names: Sequence[str]) 
     )
 
 
+def least_squares_by_blocks(columns: Array, names: Sequence[str], weights: Array | None = None) -> Regression:
+    """`weighted_least_squares` for many rows and few columns, from columns that are stored one after the other.
+
+    The triangle R of [√w X, √w y] comes from the triangles of blocks of rows, so that Q is never stored; R is decomposed
+    by pivoted QR as X itself would be. One step of refinement with R makes the residuals orthogonal to the columns.
+
+    Args:
+        columns: (k + 1, N) finite: the regressors, and the outcome last. With weights they are multiplied by √w in place.
+        names: k names in the evaluator's words.
+        weights: (N,) positive; all 1 if None.
+
+    Raises:
+        DataError: fewer rows than columns; a column that is a combination of others (named, with its partners).
+
+    Source: Golub and Van Loan (2013), section 5.2; Demmel, Grigori, Hoemmen and Langou (2012), *SIAM Journal on
+        Scientific Computing* 34(1), for the blocks; Björck (1996), *Numerical Methods for Least Squares Problems*,
+        section 6.6.5, for the refinement.
+    """
+    _require_rows(columns.shape[1], len(names))
+    if weights is not None:
+        columns *= np.sqrt(weights)
+    x, y = columns[:-1], columns[-1]
+    corner = triangle(columns)
+    factor = factorize(corner[:, :-1])
+    _require_full_rank(factor, names)
+    coefficients, residuals = _refined(factor, factor.solve(corner[:, -1]), x, y)
+    return Regression(
+        names=tuple(names),
+        design=x.T,
+        coefficients=coefficients,
+        residuals=residuals,
+        leverages=None,
+        bread=factor.solve_gram(np.eye(len(names))),
+        weights=np.broadcast_to(1.0, len(y)) if weights is None else weights,
+    )
+
+
+def triangle(columns: Array) -> Array:
+    """R (p, p) with R′R = X′X, by QR, for X′ = columns (p, N) with N ≥ p; R of the blocks' triangles is R of X.
+
+    With fewer rows than columns it is (N, p).
+    """
+    p, n = columns.shape
+    size = max(BLOCK_ROWS, 8 * p)
+    whole = n - n % size
+    parts = [columns[:, whole:].T]
+    if whole:
+        blocks = columns[:, :whole].reshape(p, -1, size).transpose(1, 2, 0)
+        parts.append(np.linalg.qr(blocks, mode="r").reshape(-1, p))
+    return np.asarray(np.linalg.qr(np.vstack(parts), mode="r"))
+
+
+def _refined(factor: Factor, coefficients: Array, x: Array, y: Array) -> tuple[Array, Array]:
+    """Coefficients and residuals after one step; residuals of an exact fit are zero."""
+    residuals = y - coefficients @ x
+    step = factor.solve_gram(x @ residuals)
+    residuals -= step @ x
+    exact = np.linalg.norm(residuals) <= EXACT_FIT * np.linalg.norm(y)
+    return coefficients + step, np.zeros_like(residuals) if exact else residuals
+
+
 def _is_nested(inner: Array, outer: Array) -> bool:
     """Whether each level of `inner` lies within one level of `outer`."""
-    return len(np.unique(np.column_stack([inner, outer]), axis=0)) == len(np.unique(inner))
+    last = np.zeros(int(inner.max()) + 1, dtype=np.intp)
+    last[inner] = outer
+    return bool((last[inner] == outer).all())
 
 
-def _sums(values: Array, codes: Array, n: int) -> Array:
-    if n == len(codes):  # every row is a unit of its own, in order
-        return values
-    out = np.zeros((n, values.shape[1]))
-    np.add.at(out, codes, values)
-    return out
+def _sums(columns: Iterable[Array], codes: Array, n: int) -> Array:
+    """(n, p) sums by code of p columns (N,)."""
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    if len(starts) == n and bool((codes[starts] == np.arange(n)).all()):  # rows of a unit stand together, in order
+        return np.column_stack([np.add.reduceat(column, starts) for column in columns])
+    return np.column_stack([np.bincount(codes, column, n) for column in columns])
 
 
-def _require_complete(y: Array, x: Array, w: Array, names: Sequence[str]) -> None:
+def require_complete(y: Array, x: Array, w: Array, names: Sequence[str]) -> None:
+    """Refuse missing and infinite values, naming their columns."""
     if x.ndim != 2 or x.shape != (len(y), len(names)) or len(w) != len(y):
         raise InternalError(
             code="E-IMP-009",

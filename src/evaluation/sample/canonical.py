@@ -98,9 +98,12 @@ def _roles(design: Design) -> Roles:
         "probability": _column(getattr(design, "probability", None)),
         "takeup": getattr(design, "takeup", None),
         "baseline_outcome": getattr(design, "baseline_outcome", None),
+        "eligible": getattr(design, "eligible", None),
         **_numbered("covariate", design.covariates),
         **_numbered("cluster", design.cluster),
         **_numbered("exact", getattr(design, "exact", ())),
+        **_numbered("subgroup", getattr(design, "subgroups", ())),
+        **_numbered("placebo", getattr(design, "placebo_outcomes", ())),
     }
     roles: Roles = {f"outcome_{i}": outcome.columns for i, outcome in enumerate(design.outcomes, start=1)}
     return roles | {name: (column,) for name, column in single.items() if column is not None}
@@ -153,6 +156,12 @@ def _of_method(table: Table, design: Design) -> dict[str, pd.Series]:
             columns["probability"] = _probability(table, design.probability)
     if isinstance(design, MatchingDesign):
         columns |= {name: categories(table, column) for name, column in _numbered("exact", design.exact).items()}
+    if isinstance(design, DidDesign):
+        columns |= {name: categories(table, column) for name, column in _numbered("subgroup", design.subgroups).items()}
+        placebo = _numbered("placebo", design.placebo_outcomes)
+        columns |= {name: numbers(table, column) for name, column in placebo.items()}
+        if design.eligible:
+            columns["eligible"] = zero_one(table, design.eligible, "eligible")
     baseline = getattr(design, "baseline_outcome", None)
     return columns | ({"baseline_outcome": numbers(table, baseline)} if baseline else {})
 
@@ -352,6 +361,7 @@ def _drop_incomplete(rows: _Rows, design: Design) -> None:
             rows.drop_missing(name, "missing_covariates", column)
     for name, column in _numbered("cluster", design.cluster).items():
         rows.drop_missing(name, "missing_cluster", column)
+    rows.drop_missing("eligible", "missing_eligible", str(getattr(design, "eligible", None)))
     rows.drop_missing("weight", "missing_weight", str(design.weight))
     rows.drop_missing("stratum", "missing_stratum", str(getattr(design, "strata", None)))
     rows.drop_missing("probability", "missing_probability", str(getattr(design, "probability", None)))
@@ -444,8 +454,9 @@ def _note_outside(rows: _Rows, cohorts: pd.Series, first: int, last: int, calend
 
 
 def _require_constant_groups(rows: _Rows, design: DidDesign) -> None:
-    groups = _numbered("cluster", design.cluster) | ({"territory": design.territory} if design.territory else {})
-    for name, column in groups.items():
+    single = {"territory": design.territory, "eligible": design.eligible}
+    groups = _numbered("cluster", design.cluster) | _numbered("subgroup", design.subgroups)
+    for name, column in (groups | {name: column for name, column in single.items() if column}).items():
         changing = rows.frame.groupby("unit")[name].transform("nunique") > 1
         if changing.any():
             raise DataError(
@@ -453,7 +464,7 @@ def _require_constant_groups(rows: _Rows, design: DidDesign) -> None:
                 what=f"Column '{column}' changes within a unit.",
                 where=where(rows.table, changing.index[changing], str(column)),
                 found=f"units {shown(rows.frame['unit'][changing])}",
-                expected="units that stay in their cluster and territory in all periods",
+                expected="units that stay in their cluster, territory and group in all periods",
                 fix="give each unit the group it had before the treatment, or name a coarser one",
             )
 
@@ -461,6 +472,10 @@ def _require_constant_groups(rows: _Rows, design: DidDesign) -> None:
 def _require_varying(rows: _Rows, design: Design) -> None:
     named = [(name, column, 2) for name, column in _numbered("covariate", design.covariates).items()]
     named += [(f"outcome_{i}", outcome.name, 1) for i, outcome in enumerate(design.outcomes, start=1)]
+    if isinstance(design, DidDesign):
+        named += [(name, column, 2) for name, column in _numbered("subgroup", design.subgroups).items()]
+        named += [(name, column, 1) for name, column in _numbered("placebo", design.placebo_outcomes).items()]
+        named += [("eligible", design.eligible, 2)] if design.eligible else []
     for name, column, least in named:
         different = rows.frame[name].dropna()
         if different.nunique() < least:
@@ -494,6 +509,8 @@ def _stored(name: str, values: pd.Series) -> pd.Series:
     """The type a canonical column has in the contract."""
     if name in ("unit", "period") and values.dtype == "Int64":
         return values.astype("int64")
+    if name == "eligible":
+        return values.astype(bool)
     if not name.startswith(("covariate_", "cluster_", "exact_")) or values.dtype == "float64":
         return values
     if values.dtype == "Int64":

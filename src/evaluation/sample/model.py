@@ -59,7 +59,9 @@ class Sample:
             cluster_1 …: int64 or Categorical
             weight: float64, 1.0 without weights
             stratum, territory: str; probability, takeup, baseline_outcome: float64; exact_1 …: Categorical
-                (only where the design names them; territory, takeup and baseline_outcome may be missing)
+            eligible: bool; subgroup_1 …: str; placebo_1 …: float64 (did)
+                (only where the design names them; territory, takeup, baseline_outcome, subgroup_1 … and placebo_1 …
+                may be missing)
         names: canonical name -> the evaluator's own.
         flow: row accounting.
         codebook: one row a source column used (CODEBOOK_COLUMNS).

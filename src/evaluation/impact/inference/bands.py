@@ -1,0 +1,54 @@
+"""Quantiles, p-values and simultaneous bands."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import special
+
+from evaluation.errors import ParametersError
+from evaluation.impact.inference.covariances import ZERO_EIGENVALUE, Covariance
+
+Array = np.ndarray
+
+BAND_DRAWS = 20_000
+
+
+def sup_t(found: Covariance, pointwise: Array, level: float, seed: int, used: Array) -> Array:
+    """(K,) critical values of the simultaneous band: a quantile of max |t| from the plug-in correlation.
+
+    With finite degrees of freedom the draws are multivariate t with the smallest of them. A band is never narrower than
+    the pointwise interval, which the noise of the draws alone could make it.
+    """
+    rows = np.flatnonzero(used & (found.std_error > 0))
+    if not len(rows):
+        return pointwise
+    se = found.std_error[rows]
+    values, vectors = np.linalg.eigh(found.matrix[np.ix_(rows, rows)] / np.outer(se, se))
+    keep = values > ZERO_EIGENVALUE * values[-1]
+    rng = np.random.Generator(np.random.Philox(seed))
+    draws = rng.standard_normal((BAND_DRAWS, int(keep.sum()))) @ (vectors[:, keep] * np.sqrt(values[keep])).T
+    df = float(np.min(found.df[rows]))
+    scale = np.sqrt(rng.chisquare(df, BAND_DRAWS) / df) if np.isfinite(df) else np.ones(BAND_DRAWS)
+    return np.asarray(np.maximum(np.quantile(np.abs(draws).max(axis=1) / scale, level), pointwise))
+
+
+def t_quantile(probability: float, df: Array) -> Array:
+    """(K,) quantiles of t with df degrees of freedom, of the normal where df is infinite."""
+    finite = np.where(np.isfinite(df), df, 1.0)
+    return np.asarray(np.where(np.isfinite(df), special.stdtrit(finite, probability), special.ndtri(probability)))
+
+
+def p_values(estimate: Array, std_error: Array, df: Array) -> Array:
+    """(K,) two-sided p-values of estimate = 0 from t or normal quantiles."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = -np.abs(estimate / std_error)
+    finite = np.where(np.isfinite(df), df, 1.0)
+    return np.asarray(2 * np.where(np.isfinite(df), special.stdtr(finite, t), special.ndtr(t)))
+
+
+def require_level(level: float) -> None:
+    """Refuse a level that is not between 0 and 1."""
+    if not 0 < level < 1:
+        raise ParametersError(
+            code="E-IMP-031", what="the level of an interval is not a share", found=f"{level}", expected="such as 0.95"
+        )
