@@ -135,7 +135,7 @@ def test_with_two_periods_and_no_covariates_it_is_the_regression_with_fixed_effe
     sample, design = panel(schools())
     from evaluation.impact import fixed_effects
 
-    both = fixed_effects.estimate(sample), did.estimate(sample, design).headline
+    both = fixed_effects.estimate(sample, design).headline, did.estimate(sample, design).headline
     np.testing.assert_allclose(both[0].estimate, both[1].estimate)
     np.testing.assert_allclose(covariance(both[0]).matrix, covariance(both[1]).matrix)
 

@@ -10,7 +10,7 @@ Source: Callaway and Sant'Anna (2021), *Journal of Econometrics* 225(2); Sant'An
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -97,10 +97,9 @@ def _phase(period: float, start: float, lead: int, *, reference: bool) -> str:
 
 
 def _group_time(table: Cohorts, found: Estimates) -> Effects:
-    labels = _cell_labels(table, found.cells, "group_time")
     return Effects(
         estimate=found.estimate,
-        labels=labels.assign(phase=[cell.phase for cell in found.cells]),
+        labels=_cell_labels(table, found.cells, phase=[cell.phase for cell in found.cells]),
         influence=found.influence,
         units=table.units,
         arms=_arms(table, found.cells),
@@ -120,11 +119,12 @@ def _shares(table: Cohorts, found: Estimates) -> Effects:
     )
 
 
-def _cell_labels(table: Cohorts, cells: Sequence[Cell], term: str) -> pd.DataFrame:
-    cohort = table.starts[[cell.cohort for cell in cells]]
-    period = table.periods[[cell.period for cell in cells]]
-    labels = effect_labels(term, table.outcome, len(cells), cohort=cohort, period=period, event_time=period - cohort)
-    return labels.assign(base_period=table.periods[[cell.base for cell in cells]].astype(int))
+def _cell_labels(table: Cohorts, cells: Sequence[Cell], **columns: Any) -> pd.DataFrame:
+    cohort = table.starts[np.array([cell.cohort for cell in cells], dtype=np.intp)]
+    period = table.periods[np.array([cell.period for cell in cells], dtype=np.intp)]
+    base = table.periods[np.array([cell.base for cell in cells], dtype=np.intp)].astype(int)
+    numbers = {"cohort": cohort, "period": period, "event_time": period - cohort, "base_period": base}
+    return effect_labels("group_time", table.outcome, len(cells), **numbers, **columns)
 
 
 def _arms(table: Cohorts, cells: Sequence[Cell]) -> Arms:
@@ -137,15 +137,10 @@ def _arms(table: Cohorts, cells: Sequence[Cell]) -> Arms:
 
 
 def _skipped(table: Cohorts, found: Estimates) -> pd.DataFrame:
-    missed = list(found.missed.items())
-    labels = _cell_labels(table, [cell for cell, _ in missed], "group_time") if missed else _no_cells()
-    return labels.assign(reason=[why.reason for _, why in missed], detail=[why.detail for _, why in missed]).drop(
-        columns=["term", "outcome"]
-    )
-
-
-def _no_cells() -> pd.DataFrame:
-    return effect_labels("group_time", "", 0).assign(base_period=np.empty(0, dtype=int))
+    why = list(found.missed.values())
+    reasons = {"reason": [one.reason for one in why], "detail": [one.detail for one in why]}
+    labels = _cell_labels(table, list(found.missed), **reasons)
+    return labels.drop(columns=["term", "outcome"])
 
 
 def _require_post(table: Cohorts, found: Estimates) -> None:

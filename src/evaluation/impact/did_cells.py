@@ -15,14 +15,14 @@ compare them with the infinitesimal jackknife.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from evaluation.errors import DataError
 from evaluation.impact.covariates import Covariates
 from evaluation.impact.propensity import fit_propensity
-from evaluation.impact.regression import factorize
+from evaluation.impact.regression import Factor, factorize
 
 Array = np.ndarray
 
@@ -42,8 +42,29 @@ class NotIdentified:
 CellResult = tuple[Array, Array] | NotIdentified
 
 
+def comparison_factor(design: Array, weights: Array, names: Sequence[str]) -> Factor | NotIdentified:
+    """The decomposition of √w X of the comparison rows, which all cohorts with this comparison share.
+
+    Args:
+        design: (m₀, p) constant and covariates.
+        weights: (m₀,) positive.
+        names: p names.
+    """
+    if len(design) < design.shape[1]:
+        return NotIdentified(reason="too_few_rows", detail=f"{len(design)} rows for {design.shape[1]} coefficients")
+    factor = factorize(design * np.sqrt(weights)[:, None])
+    return factor if factor.full_rank else _collinear(factor.dependencies(names))
+
+
 def panel_cells(
-    changes: Array, treated: Array, design: Array, weights: Array, *, estimator: str, names: Sequence[str]
+    changes: Array,
+    treated: Array,
+    design: Array,
+    weights: Array,
+    *,
+    estimator: str,
+    names: Sequence[str],
+    factor: Factor | NotIdentified | None = None,
 ) -> CellResult:
     """Effects on q changes of the outcome that share covariates, weights and comparison group.
 
@@ -54,21 +75,20 @@ def panel_cells(
         weights: (m,) positive, any scale.
         estimator: doubly_robust, regression or inverse_probability; all the same without covariates.
         names: p names of the columns of `design`.
+        factor: `comparison_factor` of the rows that are not treated, if it is known already.
 
     Returns:
         Estimates (q,) and influences (m, q) with estimate - truth ≈ mean over the m rows; or why there are none.
 
     Source: Sant'Anna and Zhao (2020), equations 2.2, 2.4, 2.6 and supplement A.
     """
-    w = weights / weights.mean()
-    if estimator == "regression" or design.shape[1] == 1:
-        return _panel_regression(changes, treated, design, w, names)
-    score = _score(treated, design, w, names)
-    if isinstance(score, NotIdentified):
-        return score
-    if estimator == "inverse_probability":
-        return _compared(changes, w * treated, score.weights, score, design)
-    return _panel_robust(changes, treated, design, w, score, names)
+    focal, others = (Arm(y=changes[rows], x=design[rows], w=weights[rows]) for rows in (treated, ~treated))
+    found = compare(focal, others, estimator=estimator, names=names, factor=factor)
+    if isinstance(found, NotIdentified):
+        return found
+    influence = np.empty(changes.shape)
+    influence[treated], influence[~treated] = found.focal, found.others
+    return found.estimate, influence
 
 
 def cross_section_cell(
@@ -113,6 +133,79 @@ def cross_section_cell(
     else:
         levels = [_section_robust(y, treated, period, design, w, score, names) for period in (after, ~after)]
     return _difference(*levels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Arm:
+    """Rows of one arm: y (m, q) changes or what a regression leaves of them, x (m, p) with the constant, w (m,)."""
+
+    y: Array
+    x: Array
+    w: Array
+
+    def without(self, slopes: Array) -> Arm:
+        """What the regression leaves."""
+        return replace(self, y=self.y - self.x @ slopes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compared:
+    """Estimates (q,) and the influences of the rows of both arms, (m₁, q) and (m₀, q), for a mean over m = m₁ + m₀."""
+
+    estimate: Array
+    focal: Array
+    others: Array
+
+
+def compare(
+    focal: Arm, others: Arm, *, estimator: str, names: Sequence[str], factor: Factor | NotIdentified | None = None
+) -> Compared | NotIdentified:
+    """`panel_cells` on arms that are apart already: each row counts in one arm alone, so none is computed twice.
+
+    With m rows in all, a = m w/Σw in the treated arm and c in the other (zero without a score), r what the regression
+    leaves, S influences of the score, e means and x̄ those of X,
+
+        influence = a (r - e₁) - S′v                                         in the treated arm,
+                  = -c (r - e₀) - S′v - m w X′(X′WX)⁻¹(x̄₁ - x̄₀) r        in the other;   v = Σ₀ c (r - e₀) X / m.
+
+    Raises, as a value: why nothing is identified.
+    """
+    weighting = estimator != "regression" and len(names) > 1
+    score = _arms_score(focal, others, names) if weighting else None
+    if isinstance(score, NotIdentified):
+        return score
+    if weighting and estimator == "inverse_probability":
+        return _compared_arms(focal, others, None, score)
+    known = comparison_factor(others.x, others.w, names) if factor is None else factor
+    return known if isinstance(known, NotIdentified) else _compared_arms(focal, others, known, score)
+
+
+def _arms_score(focal: Arm, others: Arm, names: Sequence[str]) -> _Score | NotIdentified:
+    treated = np.arange(len(focal.w) + len(others.w)) < len(focal.w)
+    return _score(treated, np.vstack([focal.x, others.x]), np.concatenate([focal.w, others.w]), names)
+
+
+def _compared_arms(focal: Arm, others: Arm, factor: Factor | None, score: _Score | None) -> Compared:
+    m1 = len(focal.w)
+    m = m1 + len(others.w)
+    if factor is not None:
+        slopes = factor.solve(others.y * np.sqrt(others.w)[:, None])
+        focal, others = focal.without(slopes), others.without(slopes)
+    pull = focal.w * (m / focal.w.sum())
+    mean, center = pull @ focal.y / m, pull @ focal.x / m
+    of_focal = pull[:, None] * (focal.y - mean)
+    of_others = np.zeros_like(others.y)
+    if score is not None:
+        pull = score.weights[m1:] * (m / score.weights.sum())
+        other, center = pull @ others.y / m, center - pull @ others.x / m
+        mean = mean - other
+        of_others = pull[:, None] * (other - others.y)
+        through_score = others.x.T @ of_others / m
+        of_focal += score.influence[:m1] @ through_score
+        of_others += score.influence[m1:] @ through_score
+    if factor is not None:
+        of_others -= (m * others.w * (others.x @ factor.solve_gram(center)))[:, None] * others.y
+    return Compared(estimate=mean, focal=of_focal, others=of_others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,27 +285,6 @@ def _compared(values: Array, weights: Array, others: Array, score: _Score, desig
     other, influence_other = _mean(others, values)
     through_score = score.influence @ (design.T @ influence_other / len(design))
     return mean - other, influence - influence_other - through_score
-
-
-def _panel_regression(changes: Array, treated: Array, design: Array, w: Array, names: Sequence[str]) -> CellResult:
-    line = _line(changes, design, w * ~treated, names)
-    if isinstance(line, NotIdentified):
-        return line
-    mean, influence = _mean(w * treated, changes)
-    expected, influence_expected = _mean(w * treated, line.fitted)
-    through_line = line.influence(_center(w * treated, design))
-    return mean - expected, influence - influence_expected - through_line
-
-
-def _panel_robust(
-    changes: Array, treated: Array, design: Array, w: Array, score: _Score, names: Sequence[str]
-) -> CellResult:
-    line = _line(changes, design, w * ~treated, names)
-    if isinstance(line, NotIdentified):
-        return line
-    estimate, influence = _compared(line.residuals, w * treated, score.weights, score, design)
-    imbalance = _center(w * treated, design) - _center(score.weights, design)
-    return estimate, influence - line.influence(imbalance)
 
 
 def _section_regression(

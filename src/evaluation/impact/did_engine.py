@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evaluation.impact.did_cells import NotIdentified, cross_section_cell, panel_cells
+from evaluation.impact.did_cells import Arm, NotIdentified, compare, comparison_factor, cross_section_cell
 from evaluation.impact.did_rows import Grid, Rows
 from evaluation.impact.influence import Atoms, Block, Influence
+from evaluation.impact.regression import Factor
 
 Array = np.ndarray
 
@@ -70,6 +71,11 @@ class Cohorts:
         return np.repeat(np.arange(len(self.starts)), np.diff(self.bounds))
 
     @property
+    def weighted(self) -> bool:
+        """Whether weights differ."""
+        return bool(np.ptp(self.weight) > 0)
+
+    @property
     def masses(self) -> Array:
         """(A,) sums of weights."""
         return np.add.reduceat(self.weight, self.bounds[:-1])
@@ -79,28 +85,31 @@ class Cohorts:
         return slice(int(self.bounds[cohort]), int(self.bounds[cohort + 1]))
 
     def rows_of(self, cohorts: Iterable[int]) -> Array:
-        """Positions of the units of several cohorts, increasing."""
-        return np.concatenate([np.arange(self.bounds[a], self.bounds[a + 1]) for a in sorted(cohorts)])
+        """Positions of the units of several cohorts."""
+        return np.concatenate([np.arange(self.bounds[a], self.bounds[a + 1]) for a in cohorts])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Panel(Cohorts):
-    """A balanced panel: y (n, T); design (n, T or 1, p), weights (n, T or 1), one column where they never change."""
+    """A balanced panel, whose rows stay in the order of the grid.
 
-    y: Array
-    design: Array
-    weights: Array
-    names: tuple[str, ...]
+    Attributes:
+        order: (n,) row of the grid of each unit.
+        grid: y (n, T); design (n, T or 1, p), weight (n, T or 1), one column where they never change.
+    """
+
+    order: Array
+    grid: Grid
 
     @property
     def means_suffice(self) -> bool:
         """Whether there are no covariates and no weights that change."""
-        return bool(self.design.shape[2] == 1 and self.weights.shape[1] == 1)
+        return bool(self.grid.design.shape[2] == self.grid.weight.shape[1] == 1)
 
     def nuisance_periods(self, cell: Cell) -> tuple[int, int]:
         """Positions of the design and of the weights of a cell: the earlier of its two periods."""
         early = min(cell.period, cell.base)
-        return min(early, self.design.shape[1] - 1), min(early, self.weights.shape[1] - 1)
+        return min(early, self.grid.design.shape[1] - 1), min(early, self.grid.weight.shape[1] - 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -144,19 +153,17 @@ def sorted_by_cohort(table: Grid | Rows) -> Panel | Sections:
 
 def _panel(grid: Grid) -> Panel:
     order, starts, bounds = _by_cohort(grid.cohort)
-    weights = grid.weight[order]
+    weight = grid.weight[order, 0]
     return Panel(
         units=grid.ids[order],
         starts=starts,
         bounds=bounds,
         periods=grid.periods,
-        weight=weights[:, 0] / weights[:, 0].mean(),
+        weight=weight / weight.mean(),
         outcome=grid.outcome,
         scale=_largest(grid.y),
-        y=grid.y[order],
-        design=grid.design[order],
-        weights=weights,
-        names=grid.names,
+        order=order,
+        grid=grid,
     )
 
 
@@ -248,19 +255,17 @@ def by_means(panel: Panel, cells: Sequence[Cell]) -> Estimates:
 
 def _changes(panel: Panel) -> tuple[Array, list[Array]]:
     """(A, T) means of changes from the first period, and a table of atoms for each cohort."""
-    n, t = panel.y.shape
-    weighted = bool(np.ptp(panel.weight) > 0)
-    values = np.empty((n, t + weighted))
-    np.subtract(panel.y[:, 1:], panel.y[:, :1], out=values[:, : t - 1])
-    values[:, t - 1 :] = 1.0
+    t = len(panel.periods)
     means, blocks = np.zeros((len(panel.starts), t)), []
     for cohort in range(len(panel.starts)):
         rows = panel.rows(cohort)
-        block, w = values[rows], panel.weight[rows]
+        y, w = panel.grid.y[panel.order[rows]], panel.weight[rows]
+        block = np.ones((len(y), t + panel.weighted))
         changes = block[:, : t - 1]
-        means[cohort, 1:] = (w @ changes) / w.sum() if weighted else changes.mean(axis=0)
+        np.subtract(y[:, 1:], y[:, :1], out=changes)
+        means[cohort, 1:] = (w @ changes) / w.sum() if panel.weighted else changes.mean(axis=0)
         changes -= means[cohort, 1:]
-        if weighted:
+        if panel.weighted:
             block[:, :t] *= w[:, None]
         blocks.append(block)
     return means, blocks
@@ -281,27 +286,29 @@ def by_cells(panel: Panel, cells: Sequence[Cell], estimator: str) -> Estimates:
         if cell.phase != "reference":
             shared.setdefault((cell.cohort, cell.comparison, *panel.nuisance_periods(cell)), []).append(k)
     store = _Store.of(panel, cells)
-    for positions in shared.values():
-        members = [cells[k] for k in positions]
-        rows = panel.rows_of((members[0].cohort, *members[0].comparison))
-        store.add(positions, rows, _panel_block(panel, members, rows, estimator))
+    levels = np.ascontiguousarray(panel.grid.y[panel.order].T)
+    factors: dict[tuple[Any, ...], Factor | NotIdentified] = {}
+    for (cohort, comparison, *periods), positions in shared.items():
+        chosen = [cells[k] for k in positions]
+        focal, others = (_arm(panel, levels, who, periods, chosen) for who in ((cohort,), comparison))
+        if (key := (comparison, *periods)) not in factors and estimator != "inverse_probability":
+            factors[key] = comparison_factor(others.x, others.w, panel.grid.names)
+        found = compare(focal, others, estimator=estimator, names=panel.grid.names, factor=factors.get(key))
+        if isinstance(found, NotIdentified):
+            store.miss(positions, found)
+        else:
+            scale = len(panel.units) / (len(found.focal) + len(found.others))
+            store.add(positions, found.estimate, ((cohort,), scale * found.focal), (comparison, scale * found.others))
     return store.estimates(panel, cells)
 
 
-def _panel_block(
-    panel: Panel, cells: Sequence[Cell], rows: Array, estimator: str
-) -> tuple[Array, Array] | NotIdentified:
-    of_design, of_weight = panel.nuisance_periods(cells[0])
-    y = panel.y[rows]
-    found = panel_cells(
-        y[:, [cell.period for cell in cells]] - y[:, [cell.base for cell in cells]],
-        panel.codes[rows] == cells[0].cohort,
-        panel.design[rows, of_design],
-        panel.weights[rows, of_weight],
-        estimator=estimator,
-        names=panel.names,
-    )
-    return found if isinstance(found, NotIdentified) else (found[0], found[1] * (len(panel.units) / len(rows)))
+def _arm(panel: Panel, levels: Array, cohorts: Sequence[int], periods: Sequence[int], cells: Sequence[Cell]) -> Arm:
+    """Changes, covariates and weights of the units of some cohorts; `levels` (T, n) are the outcomes, by cohort."""
+    rows = [panel.rows(cohort) for cohort in cohorts]
+    here = levels[:, rows[0]] if len(rows) == 1 else np.concatenate([levels[:, part] for part in rows], axis=1)
+    units = np.concatenate([panel.order[part] for part in rows])
+    changes = here[[cell.period for cell in cells]] - here[[cell.base for cell in cells]]
+    return Arm(y=changes.T, x=panel.grid.design[units, periods[0]], w=panel.grid.weight[units, periods[1]])
 
 
 def by_sections(table: Sections, cells: Sequence[Cell], estimator: str) -> Estimates:
@@ -309,8 +316,12 @@ def by_sections(table: Sections, cells: Sequence[Cell], estimator: str) -> Estim
     store = _Store.of(table, cells)
     for k, cell in enumerate(cells):
         if cell.phase != "reference":
-            units = table.rows_of((cell.cohort, *cell.comparison))
-            store.add([k], units, _section_cell(table, cell, units, estimator))
+            cohorts = sorted((cell.cohort, *cell.comparison))
+            found = _section_cell(table, cell, table.rows_of(cohorts), estimator)
+            if isinstance(found, NotIdentified):
+                store.miss([k], found)
+            else:
+                store.add([k], found[0], (cohorts, found[1]))
     return store.estimates(table, cells)
 
 
@@ -367,7 +378,7 @@ class _Counts:
 
 def _counts(table: Cohorts, own: int | Array) -> _Counts:
     """Positions of the atoms where each cohort has `own` atoms before its counts."""
-    extra = 1 + int(np.ptp(table.weight) > 0)
+    extra = 1 + table.weighted
     width = np.broadcast_to(own, len(table.starts)) + extra
     first = np.concatenate([[0], np.cumsum(width)])
     return _Counts(
@@ -404,27 +415,30 @@ class _Store:
                 column[cohort][k] = len(column[cohort])
         counts = _counts(table, np.array([len(taken) for taken in column]))
         widths = np.diff(np.append(counts.first, counts.n_atoms))
-        tables = tuple(
-            np.zeros((size, width), order="F") for size, width in zip(np.diff(table.bounds), widths, strict=True)
-        )
+        tables = tuple(np.zeros((size, width)) for size, width in zip(np.diff(table.bounds), widths, strict=True))
         for cohort, values in enumerate(tables):
             values[:, len(column[cohort])] = table.weight[table.rows(cohort)]
             values[:, len(column[cohort]) + 1 :] = 1.0
         return cls(tables=tables, column=column, counts=counts, estimate=np.zeros(len(cells)), missed={})
 
-    def add(self, cells: Sequence[int], rows: Array, found: tuple[Array, Array] | NotIdentified) -> None:
-        """Keep what was found for some cells; `rows` (m,) are the units of the influences (m, q)."""
-        if isinstance(found, NotIdentified):
-            self.missed.update(dict.fromkeys(cells, found))
-            return
-        self.estimate[list(cells)], influence = found
-        begin = 0
-        for cohort, taken in enumerate(self.column):
-            if cells[0] in taken:
-                end = begin + len(self.tables[cohort])
-                for j, k in enumerate(cells):
-                    self.tables[cohort][:, taken[k]] = influence[begin:end, j]
-                begin = end
+    def miss(self, cells: Sequence[int], reason: NotIdentified) -> None:
+        """Note that cells have no estimate."""
+        self.missed.update(dict.fromkeys(cells, reason))
+
+    def add(self, cells: Sequence[int], estimate: Array, *arms: tuple[Sequence[int], Array]) -> None:
+        """Keep the estimates of cells that share their cohorts.
+
+        Args:
+            cells: q positions in the plan.
+            estimate: (q,).
+            arms: cohorts, increasing, and the influences (m, q) of their units, scaled to a mean over all n.
+        """
+        self.estimate[list(cells)] = estimate
+        for cohorts, influence in arms:
+            ends = np.cumsum([0, *(len(self.tables[cohort]) for cohort in cohorts)])
+            for cohort, begin, end in zip(cohorts, ends[:-1], ends[1:], strict=True):
+                columns = _columns([self.column[cohort][k] for k in cells])
+                self.tables[cohort][:, columns] = influence[begin:end]
 
     def estimates(self, table: Cohorts, cells: Sequence[Cell]) -> Estimates:
         """All that was found, in the order of the plan."""
@@ -444,3 +458,9 @@ class _Store:
             shares=self.counts.shares(atoms, table.masses / n),
             missed={cells[k]: reason for k, reason in self.missed.items()},
         )
+
+
+def _columns(positions: Sequence[int]) -> slice | Sequence[int]:
+    """Positions in a row as a slice, which is written without an index for each number."""
+    first, last = positions[0], positions[-1]
+    return slice(first, last + 1) if list(positions) == list(range(first, last + 1)) else positions

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -62,12 +62,25 @@ class DidResult:
         return self.group_time.select(self.group_time.labels["phase"] == "pre")
 
 
-def effect_labels(term: str, outcome: str, n: int, **columns: Array) -> pd.DataFrame:
-    """Labels of n effects: term, outcome, and whole numbers for those of cohort, period, event_time that are given."""
-    missing = pd.array([pd.NA] * n, dtype="Int64")
-    numbers = dict.fromkeys(("cohort", "period", "event_time"), missing)
-    numbers |= {name: pd.array(np.asarray(values).astype(int), dtype="Int64") for name, values in columns.items()}
-    return pd.DataFrame({"term": [term] * n, "outcome": [outcome] * n, **numbers})
+def effect_labels(term: str | Sequence[str], outcome: str, n: int, **columns: Any) -> pd.DataFrame:
+    """Labels of n effects: term, outcome, then cohort, period and event_time as whole numbers, and other columns.
+
+    Args:
+        term: one for all, or n.
+        outcome: what the evaluator calls the outcome.
+        n: number of effects.
+        columns: (n,) values; cohort, period and event_time are missing where not given or not a number.
+    """
+    missing = np.full(n, np.nan)
+    numbers = {name: _whole(columns.pop(name, missing)) for name in ("cohort", "period", "event_time")}
+    terms = [term] * n if isinstance(term, str) else list(term)
+    return pd.DataFrame({"term": terms, "outcome": [outcome] * n, **numbers, **columns})
+
+
+def _whole(values: Array) -> pd.arrays.IntegerArray:
+    numbers = np.asarray(values, dtype=float)
+    unknown = np.isnan(numbers)
+    return pd.arrays.IntegerArray(np.where(unknown, 1.0, numbers).astype(np.int64), unknown)
 
 
 def cohort_shares(units: pd.Index, group: Array, starts: Array, weight: Array, outcome: str) -> Effects:
@@ -93,47 +106,99 @@ def cohort_shares(units: pd.Index, group: Array, starts: Array, weight: Array, o
     )
 
 
-def averages(group_time: Effects, shares: Effects, window: EventWindow) -> Effects:
-    """Every average that is a ratio: θ = Σ c p_g ATT / Σ c p_g over cells, with fixed c and estimated shares p_g.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Ratios:
+    """Averages θ = Σ c p_g ATT / Σ c p_g over K cells, with fixed c and the estimated shares p_g of the cohorts.
 
-    Its derivative is c p_g / s in the cell's effect and Σ over the cohort's cells of c (ATT - θ) / s in p_g, s = Σ c
-    p_g: the influence of estimated weights in Callaway and Sant'Anna (2021), theorem 2, by the delta method.
+    Attributes:
+        counts: (M, K) c: simple, event times, cohorts, calendar periods, and the overall mean of cohorts.
+        member: (K, A) 1 for the cohort of the cell.
+        labels: M rows.
+        named: by aggregate, the rows that belong to it.
+        held: by aggregate, the rows whose plain mean is its overall average.
     """
-    counts, labels = _ratios(group_time.labels, window)
-    member = (group_time.labels["cohort"].to_numpy()[:, None] == shares.labels["cohort"].to_numpy()).astype(float)
-    k = len(group_time)
 
-    def ratio(values: Array) -> Array:
-        weights = counts * (member @ values[k:])
-        return np.asarray(weights @ values[:k] / weights.sum(axis=1))
+    counts: Array
+    member: Array
+    labels: pd.DataFrame
+    named: Mapping[str, slice]
+    held: Mapping[str, Array]
 
-    def slope(values: Array) -> Array:
-        weights = counts * (member @ values[k:])
-        total = weights.sum(axis=1, keepdims=True)
-        departure = counts * (values[:k] - ratio(values)[:, None])
-        return np.hstack([weights / total, departure @ member / total])
+    @classmethod
+    def of(cls, cells: pd.DataFrame, cohorts: Array, window: EventWindow) -> _Ratios:
+        shown, post = _in_window(cells, window)
+        columns = {name: cells[name].to_numpy(dtype=float) for name in ("event_time", "cohort", "period")}
+        counts, values, terms = [post[None, :]], {name: [np.array([np.nan])] for name in columns}, ["simple"]
+        named, at = {"simple": slice(0, 1)}, 1
+        for term, column, used in (
+            ("event_time", "event_time", shown),
+            ("cohort", "cohort", post),
+            ("calendar", "period", post),
+        ):
+            distinct = np.unique(columns[column][used])
+            counts.append((columns[column] == distinct[:, None]) & used)
+            for name, parts in values.items():
+                parts.append(distinct if name == column else np.full(len(distinct), np.nan))
+            named[term], at = slice(at, at + len(distinct)), at + len(distinct)
+            terms += [term] * len(distinct)
+        by_cohort = counts[2].astype(float)
+        counts.append((by_cohort / by_cohort.sum(axis=1, keepdims=True)).sum(axis=0)[None, :])
+        labels = effect_labels(
+            [*terms, "overall_cohort"],
+            cells["outcome"].iloc[0],
+            at + 1,
+            **{name: np.append(np.concatenate(parts), np.nan) for name, parts in values.items()},
+        )
+        after = np.concatenate(values["event_time"]) >= 0
+        held = {"simple": np.array([0]), "cohort": np.array([at])}
+        held |= {"event_time": np.flatnonzero(after), "calendar": np.arange(at)[named["calendar"]]}
+        member = (columns["cohort"][:, None] == cohorts).astype(float)
+        return cls(counts=np.vstack(counts).astype(float), member=member, labels=labels, named=named, held=held)
 
-    return concat([group_time, shares]).nonlinear(ratio, slope, labels)
+    def weights(self, share: Array) -> Array:
+        """(M, K) weights of the cells; those of an average sum to one."""
+        raw = self.counts * (self.member @ share)
+        return np.asarray(raw / raw.sum(axis=1, keepdims=True))
 
+    def averages(self, group_time: Effects, shares: Effects) -> Effects:
+        """The averages by the delta method.
 
-def _ratios(cells: pd.DataFrame, window: EventWindow) -> tuple[Array, pd.DataFrame]:
-    """Coefficients c (M, K) and M labels: simple, event times, cohorts, periods, and the overall mean of cohorts."""
-    shown, post = _in_window(cells, window)
-    outcome = cells["outcome"].iloc[0]
-    rows, labels = [post[None, :]], [effect_labels("simple", outcome, 1)]
-    for term, column, used in (
-        ("event_time", "event_time", shown),
-        ("cohort", "cohort", post),
-        ("calendar", "period", post),
-    ):
-        values = cells[column].to_numpy(dtype=float)
-        distinct = np.unique(values[used])
-        rows.append((values == distinct[:, None]) & used)
-        labels.append(effect_labels(term, outcome, len(distinct), **{column: distinct}))
-    cohorts = rows[2].astype(float)
-    rows.append((cohorts / cohorts.sum(axis=1, keepdims=True)).sum(axis=0)[None, :])
-    labels.append(effect_labels("overall_cohort", outcome, 1))
-    return np.vstack(rows).astype(float), pd.concat(labels, ignore_index=True)
+        Their derivative is c p_g / s in the cell's effect and Σ over the cohort's cells of c (ATT - θ) / s in p_g,
+        s = Σ c p_g: the influence of estimated weights in Callaway and Sant'Anna (2021), theorem 2.
+        """
+        k = len(group_time)
+
+        def ratio(values: Array) -> Array:
+            return np.asarray(self.weights(values[k:]) @ values[:k])
+
+        def slope(values: Array) -> Array:
+            total = (self.counts * (self.member @ values[k:])).sum(axis=1, keepdims=True)
+            departure = self.counts * (values[:k] - ratio(values)[:, None])
+            return np.hstack([self.weights(values[k:]), departure @ self.member / total])
+
+        return concat([group_time, shares]).nonlinear(ratio, slope, self.labels)
+
+    def overall(self, averages: Effects) -> Effects:
+        """The one number that each aggregate stands for, as term "att", in the order of AGGREGATES."""
+        means = np.zeros((len(AGGREGATES), len(averages)))
+        for row, name in zip(means, AGGREGATES, strict=True):
+            row[self.held[name]] = 1 / len(self.held[name])
+        outcome = self.labels["outcome"].iloc[0]
+        return averages.contrast(means, effect_labels("att", outcome, len(means), aggregate=list(AGGREGATES)))
+
+    def table(self, cells: pd.DataFrame, share: Array) -> pd.DataFrame:
+        """Weights of the cells in the overall averages that are not zero."""
+        weights = self.weights(share)
+        of_overall = np.vstack([weights[self.held[name]].mean(axis=0) for name in AGGREGATES])
+        which, cell = np.nonzero(of_overall)
+        return pd.DataFrame(
+            {
+                "aggregate": np.array(AGGREGATES, dtype=object)[which],
+                "cohort": cells["cohort"].array[cell],
+                "period": cells["period"].array[cell],
+                "weight": of_overall[which, cell],
+            }
+        )
 
 
 def _in_window(cells: pd.DataFrame, window: EventWindow) -> tuple[Array, Array]:
@@ -157,15 +222,6 @@ def _in_window(cells: pd.DataFrame, window: EventWindow) -> tuple[Array, Array]:
     return shown & whole & inside, post
 
 
-def overall(name: str, averages: Effects) -> Effects:
-    """The one number an average stands for, as term "att"."""
-    labels = averages.labels
-    used = _held(name, labels)
-    weights = used / used.sum()
-    label = effect_labels("att", labels["outcome"].iloc[0], 1).assign(aggregate=name)
-    return averages.contrast(weights, label)
-
-
 def assemble(
     group_time: Effects,
     shares: Effects,
@@ -177,41 +233,22 @@ def assemble(
     event_window: EventWindow | None = None,
 ) -> DidResult:
     """The result of an estimator whose averages are means of its ATT(g, t) weighted by the shares of the cohorts."""
-    means = averages(group_time, shares, event_window or EventWindow())
-    by_name = {name: overall(name, means) for name in AGGREGATES}
+    cohorts = shares.labels["cohort"].to_numpy(dtype=float)
+    ratios = _Ratios.of(group_time.labels, cohorts, event_window or EventWindow())
+    averages = ratios.averages(group_time, shares)
+    overall = ratios.overall(averages)
+    by_name = {name: overall.select(np.arange(len(AGGREGATES)) == k) for k, name in enumerate(AGGREGATES)}
+    at = np.arange(len(averages))
     return DidResult(
         group_time=group_time,
-        aggregates={name: means.select(means.labels["term"] == name) for name in AGGREGATES},
+        aggregates={name: averages.select(np.isin(at, at[ratios.named[name]])) for name in AGGREGATES},
         overall=by_name,
         headline=by_name[aggregate],
         skipped=skipped,
         flow=flow,
         notes=notes,
-        weights=_cell_weights(group_time.labels, shares, event_window or EventWindow()),
+        weights=ratios.table(group_time.labels, shares.estimate),
     )
-
-
-def _cell_weights(cells: pd.DataFrame, shares: Effects, window: EventWindow) -> pd.DataFrame:
-    """Weights of the cells in the overall averages, as `averages` and `overall` compute them."""
-    counts, labels = _ratios(cells, window)
-    share = dict(zip(shares.labels["cohort"], shares.estimate, strict=True))
-    raw = counts * np.array([share[cohort] for cohort in cells["cohort"]])
-    of_average = raw / raw.sum(axis=1, keepdims=True)
-    tables = []
-    for name in AGGREGATES:
-        used = _held(name, labels)
-        weight = (used / used.sum()) @ of_average
-        tables.append(cells[["cohort", "period"]].assign(aggregate=name, weight=weight)[weight != 0])
-    return pd.concat(tables, ignore_index=True)[["aggregate", "cohort", "period", "weight"]]
-
-
-def _held(name: str, labels: pd.DataFrame) -> Array:
-    """(M,) 1 for the averages whose plain mean is the overall average of this name."""
-    if name in ("simple", "cohort"):
-        used = labels["term"] == ("simple" if name == "simple" else "overall_cohort")
-    else:
-        used = (labels["term"] == name) & ~(labels["event_time"] < 0).fillna(value=False)
-    return used.to_numpy(dtype=float)
 
 
 def _require_balanced(cells: Array, wanted: int) -> None:

@@ -259,6 +259,15 @@ class _Layout:
         out[self.place] = values
         return out.reshape(shape)
 
+    @property
+    def first_rows(self) -> Array:
+        """(n,) position of one row of each unit."""
+        if self.unit is None:
+            return np.arange(0, len(self.ids) * len(self.periods), len(self.periods))
+        first = np.empty(len(self.ids), dtype=np.intp)
+        first[self.unit] = np.arange(len(self.unit))
+        return first
+
     def of_units(self, values: Array) -> Array | None:
         """(n,) values that never change within a unit, or None if they do."""
         if self.unit is None:
@@ -279,27 +288,37 @@ def _read_grid(sample: Sample, outcome: str) -> Grid | None:
     cohort = layout.of_units(frame["cohort"].to_numpy(dtype=float, na_value=np.inf))
     if cohort is None:
         return None
-    covariates = model_matrix(frame, sample.names, columns=covariate_columns(frame))
+    design, names = _design(layout, sample)
     return Grid(
         ids=layout.ids,
         cohort=cohort,
         periods=layout.periods,
         y=layout.table(y),
-        design=_design(layout, covariates.matrix),
+        design=design,
         weight=_weight(layout, weight),
-        names=("constant", *covariates.labels),
+        names=names,
         outcome=sample.names.get(outcome, outcome),
     )
 
 
-def _design(layout: _Layout, matrix: Array) -> Array:
-    """(n, T, 1 + k) constant and covariates; (n, 1, 1 + k) if none ever changes."""
-    n, t = len(layout.ids), len(layout.periods)
-    fixed = [layout.of_units(column) for column in matrix.T]
-    columns = [values[:, None] for values in fixed if values is not None]
-    if len(columns) < len(fixed):
-        columns = [layout.table(column) for column in matrix.T]
-    return np.stack([np.ones((n, t if columns and columns[0].shape[1] == t else 1)), *columns], axis=2)
+def _design(layout: _Layout, sample: Sample) -> tuple[Array, tuple[str, ...]]:
+    """(n, T, 1 + k) constant and covariates, (n, 1, 1 + k) if none ever changes, and their names."""
+    frame, columns = sample.frame, covariate_columns(sample.frame)
+    fixed = all(layout.of_units(_numbers(frame[column])) is not None for column in columns)
+    used = frame[list(columns)].iloc[layout.first_rows] if fixed else frame
+    covariates = model_matrix(used, sample.names, columns=columns)
+    shape = (len(layout.ids), 1 if fixed else len(layout.periods), 1 + len(covariates.labels))
+    design = np.ones(shape)
+    for j, column in enumerate(covariates.matrix.T, start=1):
+        design[:, :, j] = column[:, None] if fixed else layout.table(column)
+    return design, ("constant", *covariates.labels)
+
+
+def _numbers(values: pd.Series[Any]) -> Array:
+    """Numbers that differ where values differ."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values.to_numpy(dtype=float, na_value=np.nan)
+    return pd.factorize(values)[0].astype(float)
 
 
 def _weight(layout: _Layout, weight: Array) -> Array:

@@ -142,7 +142,7 @@ class Effects:
         return replace(
             self,
             estimate=self.estimate[chosen],
-            labels=self.labels.loc[chosen],
+            labels=self.labels.iloc[_positions(chosen)],
             influence=self._influence.chosen(chosen),
             loading=None if self.loading is None else self.loading[chosen],
             arms=self.arms and replace(self.arms, **_chosen_sides(self.arms, chosen)),
@@ -217,7 +217,8 @@ def _freeze(effects: Effects) -> None:
         object.__setattr__(effects, name, value if value is None else _read_only(value))
     if not isinstance(effects.influence, Influence):
         object.__setattr__(effects, "influence", Influence.of(_read_only(effects.influence)))
-    object.__setattr__(effects, "labels", effects.labels.reset_index(drop=True))
+    if not effects.labels.index.equals(pd.RangeIndex(len(effects.labels))):
+        object.__setattr__(effects, "labels", effects.labels.reset_index(drop=True))
 
 
 def _read_only(values: Array) -> Array:
@@ -290,6 +291,14 @@ def _require_mean_zero(effects: Effects) -> None:
 
 def _rows(labels: pd.DataFrame, mask: Array) -> str:
     return str(labels.loc[mask].head(3).to_dict("records"))
+
+
+def _positions(chosen: Array) -> slice | Array:
+    """The rows of a mask, as a slice where they follow one another: labels are then not copied."""
+    rows = np.flatnonzero(chosen)
+    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
 
 
 def _require_columns(matrix: Array, k: int) -> None:

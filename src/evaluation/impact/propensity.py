@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, log_ndtr, ndtr
+from scipy.special import expit, log_ndtr, ndtr
 
 from evaluation.errors import DataError
 from evaluation.impact.covariates import Covariates, Floats, independent_columns
@@ -18,6 +18,7 @@ ITERATIONS = 50
 HALVINGS = 30
 # A step of this size (in standard deviations of the covariates) is no step: rounding is 1e-16 times the condition.
 CONVERGED = 1e-10
+CONDITIONED = 1e-3  # ratio of pivots below which a Newton step is taken by QR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +53,9 @@ def fit_propensity(
 ) -> Propensity:
     """Maximum likelihood by Newton's method with the observed information.
 
-    Each step is a weighted least-squares problem solved by QR on centred and scaled columns; a step that lowers the
-    log likelihood is halved. Logit score of one row: w (d - p) x. Probit: w q phi(q eta) / Phi(q eta) x, q = 2d - 1.
+    Columns are centred and scaled; a step that lowers the log likelihood is halved. The steps solve normal equations by
+    Cholesky, or by QR where these are badly conditioned: the score alone decides where they end. Logit score of one
+    row: w (d - p) x. Probit: w q phi(q eta) / Phi(q eta) x, q = 2d - 1.
     Influence of the coefficients: n H^-1 score, H = the observed information, so that it is the exact derivative with
     respect to each row's weight (McCullagh and Nelder 1989, section 2.5; Newey and McFadden 1994, section 6).
 
@@ -78,9 +80,9 @@ def fit_propensity(
     scaled, back = _standardise(design)
     beta = _newton(scaled, treated, weights, link, labels_kept)
     linear = scaled @ beta
-    score, information = _derivatives(linear, treated, link)
-    inverse = _inverse_information(scaled, weights * information)
-    influence = len(treated) * (scaled * (weights * score)[:, None]) @ inverse @ back.T
+    last = _likelihood(linear, np.where(treated, 1.0, -1.0), weights, link)
+    inverse = _inverse_information(scaled, weights * last.information)
+    influence = (scaled * (len(treated) * weights * last.score)[:, None]) @ (inverse @ back.T)
     return Propensity(
         link=link,
         labels=labels_kept,
@@ -116,22 +118,50 @@ def _standardise(design: Floats) -> tuple[Floats, Floats]:
 
 def _newton(design: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link, labels: tuple[str, ...]) -> Floats:
     beta, step = np.zeros(design.shape[1]), np.ones(design.shape[1])
-    likelihood = _log_likelihood(design @ beta, treated, weights, link)
+    sign = np.where(treated, 1.0, -1.0)
+    here = _likelihood(design @ beta, sign, weights, link)
     for _ in range(ITERATIONS):
-        score, information = _derivatives(design @ beta, treated, link)
-        last, step = step, _newton_step(design, weights, score, information)
+        last, step = step, _newton_step(design, weights, here.score, here.information)
         if not np.isfinite(step).all():
             step = last
             break
-        beta, likelihood = _halve_until_no_worse(beta, step, likelihood, design, treated, weights, link)
+        beta, here = _halve_until_no_worse(beta, step, here, design, sign, weights, link)
         if np.abs(step).max() <= CONVERGED * (1 + np.abs(beta).max()):
             return beta
     raise _separation(labels, step)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Likelihood:
+    """The log likelihood at a linear predictor.
+
+    Attributes:
+        value: weighted sum over rows.
+        score: (n,) derivative of a row's term in its linear predictor, without its weight.
+        information: (n,) minus the second derivative.
+    """
+
+    value: float
+    score: Floats
+    information: Floats
+
+
 def _newton_step(design: Floats, weights: Floats, score: Floats, information: Floats) -> Floats:
-    """Solve (X'WX) step = X'(w score), W = w information, without forming X'WX: QR of √W X."""
-    root = np.sqrt(weights * np.maximum(information, 1e-300))
+    """Solve (X'WX) step = X'(w score), W = w information."""
+    curvature = weights * np.maximum(information, 1e-300)
+    try:
+        lower = np.linalg.cholesky(design.T @ (design * curvature[:, None]))
+    except np.linalg.LinAlgError:
+        return _step_by_qr(design, weights, score, curvature)
+    diagonal = np.diag(lower)
+    if diagonal.min() <= CONDITIONED * diagonal.max():
+        return _step_by_qr(design, weights, score, curvature)
+    return np.asarray(np.linalg.solve(lower.T, np.linalg.solve(lower, design.T @ (weights * score))))
+
+
+def _step_by_qr(design: Floats, weights: Floats, score: Floats, curvature: Floats) -> Floats:
+    """The same without forming X'WX; missing where a direction has no information left."""
+    root = np.sqrt(curvature)
     q, r = np.linalg.qr(design * root[:, None])
     diagonal = np.abs(np.diag(r))
     if diagonal.min() <= 1e-13 * diagonal.max():
@@ -141,35 +171,29 @@ def _newton_step(design: Floats, weights: Floats, score: Floats, information: Fl
 
 
 def _halve_until_no_worse(
-    beta: Floats,
-    step: Floats,
-    likelihood: float,
-    design: Floats,
-    treated: NDArray[np.bool_],
-    weights: Floats,
-    link: Link,
-) -> tuple[Floats, float]:
-    share, slack = 1.0, 1e-12 * (1 + abs(likelihood))
+    beta: Floats, step: Floats, before: _Likelihood, design: Floats, sign: Floats, weights: Floats, link: Link
+) -> tuple[Floats, _Likelihood]:
+    share, slack = 1.0, 1e-12 * (1 + abs(before.value))
     for _ in range(HALVINGS):
-        reached = _log_likelihood(design @ (beta + share * step), treated, weights, link)
-        if reached >= likelihood - slack:
+        reached = _likelihood(design @ (beta + share * step), sign, weights, link)
+        if reached.value >= before.value - slack:
             break
         share /= 2
     return beta + share * step, reached
 
 
-def _log_likelihood(linear: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link) -> float:
-    signed = np.where(treated, linear, -linear)
-    return float(weights @ (log_expit(signed) if link == "logit" else log_ndtr(signed)))
-
-
-def _derivatives(linear: Floats, treated: NDArray[np.bool_], link: Link) -> tuple[Floats, Floats]:
-    """First derivative and minus the second derivative of the log likelihood in the linear predictor."""
-    sign = np.where(treated, 1.0, -1.0)
-    if link == "logit":
-        return sign * expit(-sign * linear), expit(linear) * expit(-linear)
-    mills = np.exp(_log_density(linear) - log_ndtr(sign * linear))
-    return sign * mills, mills * (sign * linear + mills)
+def _likelihood(linear: Floats, sign: Floats, weights: Floats, link: Link) -> _Likelihood:
+    """All of it at once: with e = exp(-|linear|) a logit needs one exponential and one logarithm a row."""
+    signed = sign * linear
+    if link == "probit":
+        terms = log_ndtr(signed)
+        mills = np.exp(_log_density(linear) - terms)
+        return _Likelihood(value=float(weights @ terms), score=sign * mills, information=mills * (signed + mills))
+    e = np.exp(-np.abs(linear))
+    rest = 1 / (1 + e)
+    wrong = np.where(signed > 0, e * rest, rest)  # probability of the arm that the row is not in
+    value = float(weights @ (np.minimum(signed, 0.0) - np.log1p(e)))
+    return _Likelihood(value=value, score=sign * wrong, information=e * rest * rest)
 
 
 def _slope(linear: Floats, link: Link) -> Floats:
