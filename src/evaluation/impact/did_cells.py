@@ -145,7 +145,7 @@ class Arm:
 
     def without(self, slopes: Array) -> Arm:
         """What the regression leaves."""
-        return replace(self, y=self.y - self.x @ slopes)
+        return replace(self, y=self.y - _product(self.x, slopes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -201,11 +201,16 @@ def _compared_arms(focal: Arm, others: Arm, factor: Factor | None, score: _Score
         mean = mean - other
         of_others = pull[:, None] * (other - others.y)
         through_score = others.x.T @ of_others / m
-        of_focal += score.influence[:m1] @ through_score
-        of_others += score.influence[m1:] @ through_score
+        of_focal += _product(score.influence[:m1], through_score)
+        of_others += _product(score.influence[m1:], through_score)
     if factor is not None:
         of_others -= (m * others.w * (others.x @ factor.solve_gram(center)))[:, None] * others.y
     return Compared(estimate=mean, focal=of_focal, others=of_others)
+
+
+def _product(rows: Array, matrix: Array) -> Array:
+    """rows @ matrix, stored by column like the changes, so that sums with them run through memory in order."""
+    return np.asarray((matrix.T @ rows.T).T)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -260,11 +260,12 @@ def _changes(panel: Panel) -> tuple[Array, list[Array]]:
     for cohort in range(len(panel.starts)):
         rows = panel.rows(cohort)
         y, w = panel.grid.y[panel.order[rows]], panel.weight[rows]
-        block = np.ones((len(y), t + panel.weighted))
+        block = np.empty((len(y), t + panel.weighted))
         changes = block[:, : t - 1]
         np.subtract(y[:, 1:], y[:, :1], out=changes)
-        means[cohort, 1:] = (w @ changes) / w.sum() if panel.weighted else changes.mean(axis=0)
+        means[cohort, 1:] = w @ changes / w.sum()
         changes -= means[cohort, 1:]
+        block[:, t - 1 :] = 1.0
         if panel.weighted:
             block[:, :t] *= w[:, None]
         blocks.append(block)
@@ -298,7 +299,7 @@ def by_cells(panel: Panel, cells: Sequence[Cell], estimator: str) -> Estimates:
             store.miss(positions, found)
         else:
             scale = len(panel.units) / (len(found.focal) + len(found.others))
-            store.add(positions, found.estimate, ((cohort,), scale * found.focal), (comparison, scale * found.others))
+            store.add(positions, found.estimate, scale, ((cohort,), found.focal), (comparison, found.others))
     return store.estimates(panel, cells)
 
 
@@ -307,7 +308,9 @@ def _arm(panel: Panel, levels: Array, cohorts: Sequence[int], periods: Sequence[
     rows = [panel.rows(cohort) for cohort in cohorts]
     here = levels[:, rows[0]] if len(rows) == 1 else np.concatenate([levels[:, part] for part in rows], axis=1)
     units = np.concatenate([panel.order[part] for part in rows])
-    changes = here[[cell.period for cell in cells]] - here[[cell.base for cell in cells]]
+    changes = np.empty((len(cells), len(units)))
+    for row, cell in zip(changes, cells, strict=True):
+        np.subtract(here[cell.period], here[cell.base], out=row)
     return Arm(y=changes.T, x=panel.grid.design[units, periods[0]], w=panel.grid.weight[units, periods[1]])
 
 
@@ -321,7 +324,7 @@ def by_sections(table: Sections, cells: Sequence[Cell], estimator: str) -> Estim
             if isinstance(found, NotIdentified):
                 store.miss([k], found)
             else:
-                store.add([k], found[0], (cohorts, found[1]))
+                store.add([k], found[0], 1.0, (cohorts, found[1]))
     return store.estimates(table, cells)
 
 
@@ -425,20 +428,21 @@ class _Store:
         """Note that cells have no estimate."""
         self.missed.update(dict.fromkeys(cells, reason))
 
-    def add(self, cells: Sequence[int], estimate: Array, *arms: tuple[Sequence[int], Array]) -> None:
+    def add(self, cells: Sequence[int], estimate: Array, scale: float, *arms: tuple[Sequence[int], Array]) -> None:
         """Keep the estimates of cells that share their cohorts.
 
         Args:
             cells: q positions in the plan.
             estimate: (q,).
-            arms: cohorts, increasing, and the influences (m, q) of their units, scaled to a mean over all n.
+            scale: that makes the influences those of a mean over all n units.
+            arms: cohorts, increasing, and the influences (m, q) of their units.
         """
         self.estimate[list(cells)] = estimate
         for cohorts, influence in arms:
             ends = np.cumsum([0, *(len(self.tables[cohort]) for cohort in cohorts)])
             for cohort, begin, end in zip(cohorts, ends[:-1], ends[1:], strict=True):
                 columns = _columns([self.column[cohort][k] for k in cells])
-                self.tables[cohort][:, columns] = influence[begin:end]
+                self.tables[cohort][:, columns] = influence[begin:end] * scale
 
     def estimates(self, table: Cohorts, cells: Sequence[Cell]) -> Estimates:
         """All that was found, in the order of the plan."""

@@ -61,7 +61,7 @@ class Atoms:
         """(P,) sums over units."""
         out = np.zeros(self.n_atoms)
         for block in self.blocks:
-            out[block.columns] += block.values.sum(axis=0)
+            out[block.columns] += np.ones(len(block.values)) @ block.values
         return out
 
     @cached_property

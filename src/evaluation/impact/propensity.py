@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_ndtr, ndtr
+from scipy.special import expit, log_expit, log_ndtr, ndtr
 
 from evaluation.errors import DataError
 from evaluation.impact.covariates import Covariates, Floats, independent_columns
@@ -18,6 +18,7 @@ ITERATIONS = 50
 HALVINGS = 30
 # A step of this size (in standard deviations of the covariates) is no step: rounding is 1e-16 times the condition.
 CONVERGED = 1e-10
+SAFE_MOVE = 1.0  # of any linear predictor of a logit: Newton's step then never lowers the likelihood
 CONDITIONED = 1e-3  # ratio of pivots below which a Newton step is taken by QR
 
 
@@ -53,9 +54,10 @@ def fit_propensity(
 ) -> Propensity:
     """Maximum likelihood by Newton's method with the observed information.
 
-    Columns are centred and scaled; a step that lowers the log likelihood is halved. The steps solve normal equations by
-    Cholesky, or by QR where these are badly conditioned: the score alone decides where they end. Logit score of one
-    row: w (d - p) x. Probit: w q phi(q eta) / Phi(q eta) x, q = 2d - 1.
+    Columns are centred and scaled; a step that lowers the log likelihood is halved (a step of a logit that moves no
+    linear predictor by more than 1 cannot: Bach 2010, proposition 1). The steps solve normal equations by Cholesky, or
+    by QR where these are badly conditioned: the score alone decides where they end. Logit score of one row:
+    w (d - p) x. Probit: w q phi(q eta) / Phi(q eta) x, q = 2d - 1.
     Influence of the coefficients: n H^-1 score, H = the observed information, so that it is the exact derivative with
     respect to each row's weight (McCullagh and Nelder 1989, section 2.5; Newey and McFadden 1994, section 6).
 
@@ -73,16 +75,17 @@ def fit_propensity(
     """
     _require_both_arms(treated)
     weights = np.ones(len(treated)) if weights is None else weights / weights.mean()
-    design = np.column_stack([np.ones(len(treated)), covariates.matrix])
+    design = np.empty((len(treated), 1 + covariates.matrix.shape[1]), order="F")  # columns are what is worked on
+    design[:, 0], design[:, 1:] = 1.0, covariates.matrix
     labels = ("intercept", *covariates.labels)
     kept = independent_columns(design, weights)
-    design, labels_kept = design[:, kept], tuple(np.array(labels, dtype=object)[kept])
+    design, labels_kept = np.asfortranarray(design[:, kept]), tuple(np.array(labels, dtype=object)[kept])
     scaled, back = _standardise(design)
     beta = _newton(scaled, treated, weights, link, labels_kept)
     linear = scaled @ beta
-    last = _likelihood(linear, np.where(treated, 1.0, -1.0), weights, link)
-    inverse = _inverse_information(scaled, weights * last.information)
-    influence = (scaled * (len(treated) * weights * last.score)[:, None]) @ (inverse @ back.T)
+    score, information = _derivatives(linear, treated, link)
+    inverse = _inverse_information(scaled, weights * information)
+    influence = ((back @ inverse) @ (scaled * (len(treated) * weights * score)[:, None]).T).T
     return Propensity(
         link=link,
         labels=labels_kept,
@@ -118,32 +121,18 @@ def _standardise(design: Floats) -> tuple[Floats, Floats]:
 
 def _newton(design: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link, labels: tuple[str, ...]) -> Floats:
     beta, step = np.zeros(design.shape[1]), np.ones(design.shape[1])
-    sign = np.where(treated, 1.0, -1.0)
-    here = _likelihood(design @ beta, sign, weights, link)
+    linear = np.zeros(len(design))
     for _ in range(ITERATIONS):
-        last, step = step, _newton_step(design, weights, here.score, here.information)
+        last, step = step, _newton_step(design, weights, *_derivatives(linear, treated, link))
         if not np.isfinite(step).all():
             step = last
             break
-        beta, here = _halve_until_no_worse(beta, step, here, design, sign, weights, link)
+        move = design @ step
+        share = _share_of_step(linear, move, treated, weights, link)
+        beta, linear = beta + share * step, linear + share * move
         if np.abs(step).max() <= CONVERGED * (1 + np.abs(beta).max()):
             return beta
     raise _separation(labels, step)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Likelihood:
-    """The log likelihood at a linear predictor.
-
-    Attributes:
-        value: weighted sum over rows.
-        score: (n,) derivative of a row's term in its linear predictor, without its weight.
-        information: (n,) minus the second derivative.
-    """
-
-    value: float
-    score: Floats
-    information: Floats
 
 
 def _newton_step(design: Floats, weights: Floats, score: Floats, information: Floats) -> Floats:
@@ -170,30 +159,33 @@ def _step_by_qr(design: Floats, weights: Floats, score: Floats, curvature: Float
     return step
 
 
-def _halve_until_no_worse(
-    beta: Floats, step: Floats, before: _Likelihood, design: Floats, sign: Floats, weights: Floats, link: Link
-) -> tuple[Floats, _Likelihood]:
-    share, slack = 1.0, 1e-12 * (1 + abs(before.value))
+def _share_of_step(linear: Floats, move: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link) -> float:
+    """1, or the first of its halves at which the log likelihood is no worse than before."""
+    share = 1.0
+    if link == "logit" and np.abs(move).max() <= SAFE_MOVE:
+        return share
+    before = _log_likelihood(linear, treated, weights, link)
+    slack = 1e-12 * (1 + abs(before))
     for _ in range(HALVINGS):
-        reached = _likelihood(design @ (beta + share * step), sign, weights, link)
-        if reached.value >= before.value - slack:
+        if _log_likelihood(linear + share * move, treated, weights, link) >= before - slack:
             break
         share /= 2
-    return beta + share * step, reached
+    return share
 
 
-def _likelihood(linear: Floats, sign: Floats, weights: Floats, link: Link) -> _Likelihood:
-    """All of it at once: with e = exp(-|linear|) a logit needs one exponential and one logarithm a row."""
-    signed = sign * linear
-    if link == "probit":
-        terms = log_ndtr(signed)
-        mills = np.exp(_log_density(linear) - terms)
-        return _Likelihood(value=float(weights @ terms), score=sign * mills, information=mills * (signed + mills))
-    e = np.exp(-np.abs(linear))
-    rest = 1 / (1 + e)
-    wrong = np.where(signed > 0, e * rest, rest)  # probability of the arm that the row is not in
-    value = float(weights @ (np.minimum(signed, 0.0) - np.log1p(e)))
-    return _Likelihood(value=value, score=sign * wrong, information=e * rest * rest)
+def _log_likelihood(linear: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link) -> float:
+    signed = np.where(treated, linear, -linear)
+    return float(weights @ (log_expit(signed) if link == "logit" else log_ndtr(signed)))
+
+
+def _derivatives(linear: Floats, treated: NDArray[np.bool_], link: Link) -> tuple[Floats, Floats]:
+    """First derivative and minus the second derivative of the log likelihood in the linear predictor."""
+    if link == "logit":
+        probability = expit(linear)
+        return treated - probability, probability * (1 - probability)
+    sign = np.where(treated, 1.0, -1.0)
+    mills = np.exp(_log_density(linear) - log_ndtr(sign * linear))
+    return sign * mills, mills * (sign * linear + mills)
 
 
 def _slope(linear: Floats, link: Link) -> Floats:
