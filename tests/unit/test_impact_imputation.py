@@ -1,6 +1,7 @@
 """Imputation: dense brute force, by hand, what is not identified, and refusals."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 from evaluation.errors import DataError
 from evaluation.impact import did, imputation
 from evaluation.impact.inference import covariance
+from evaluation.impact.unit_period import Constants
 
 
 def staggered(n=40, periods=6, starts=(0, 4, 5), seed=20250101, gaps=0.0):
@@ -322,3 +324,76 @@ def test_a_unit_that_counts_twice_equals_two_copies(panel):
     copied = imputation.estimate(*panel(copies, estimator="imputation"))
     np.testing.assert_allclose(weighted.group_time.estimate, copied.group_time.estimate, atol=1e-11)
     np.testing.assert_allclose(weighted.headline.estimate, copied.headline.estimate, atol=1e-11)
+
+
+def test_large_levels_leave_the_normal_equations_at_rounding():
+    """Levels of a million: one elimination leaves sums of 1e-6, the refinement 1e-14."""
+    rng = np.random.default_rng(1)
+    unit, time = np.argwhere(rng.random((200, 6)) > 0.2).T
+    unit = np.unique(unit, return_inverse=True)[1]
+    weight, level = np.exp(rng.normal(size=len(unit))), 1e6 * (np.sin(unit) + time)
+    left = Constants.of(unit, time, weight).residuals((rng.normal(size=len(unit)) + level)[:, None])[:, 0]
+    for codes in (unit, time):
+        np.testing.assert_allclose(np.bincount(codes, weight * left), 0.0, atol=1e-12)
+
+
+# a peer ---------------------------------------------------------------------------------------------------------------
+
+# Columns of the file: program, version and date stand in its first line.
+PEER = pd.read_csv(
+    Path(__file__).parents[1] / "golden" / "did_imputation_diff_diff.csv", comment="#", dtype={"covariates": str}
+).fillna({"covariates": ""})
+
+
+def agree(effects, expected, rel=1e-8):
+    np.testing.assert_allclose(effects.estimate, expected["estimate"], atol=1e-8)
+    np.testing.assert_allclose(covariance(effects).std_error, expected["std_error"], rtol=rel)
+
+
+@pytest.fixture
+def counties(panel, shared_data):
+    """The minimum-wage data of R did by imputation, with all leads that there are."""
+    table = pd.read_csv(shared_data / "golden" / "did_mpdta" / "mpdta.csv")
+    names = ("countyreal", "year", "first.treat", "lemp")
+    return imputation.estimate(*panel(table, names=names, estimator="imputation", event_window={"first": -4}))
+
+
+def test_minimum_wage_equals_diff_diff(counties):
+    peer = PEER[PEER["data"] == "mpdta"]
+    agree(counties.overall["simple"], peer[peer["what"] == "overall"])
+    agree(counties.aggregates["cohort"], peer[peer["what"] == "cohort"])
+    after = counties.aggregates["event_time"].select(counties.aggregates["event_time"].labels["event_time"] >= 0)
+    agree(after, peer[(peer["what"] == "event_time") & (peer["value"] >= 0)])
+
+
+def test_minimum_wage_leads_equal_diff_diff(counties):
+    """Its leads are relative to the period before treatment, ours to the earliest: differences are the same."""
+    leads = counties.aggregates["event_time"].select(counties.aggregates["event_time"].labels["event_time"] < 0)
+    assert leads.labels["event_time"].tolist() == [-3, -2, -1]
+    to_last = leads.contrast(np.array([[0, 0, -1], [1, 0, -1], [0, 1, -1]]), leads.labels)
+    peer = PEER[(PEER["data"] == "mpdta") & (PEER["what"] == "event_time") & (PEER["value"] < 0)]
+    np.testing.assert_allclose(to_last.estimate, peer["estimate"], atol=1e-8)
+    # It multiplies by G/(G - 1) (N - 1)/(N - k), with 500 counties and 2,209 untreated rows; we do not.
+    factor = peer["std_error"] / covariance(to_last).std_error
+    np.testing.assert_allclose(factor, factor.iloc[0], rtol=1e-8)
+    assert 1 < factor.iloc[0] < 1.01
+
+
+@pytest.mark.parametrize("covariates", ["", "x"])
+@pytest.mark.parametrize(("data", "starts"), [("three cohorts", (0, 4, 5)), ("four cohorts", (0, 3, 5, 6))])
+def test_a_panel_with_gaps_equals_diff_diff(panel, data, starts, covariates):
+    """Its averages weigh rows; ours, cohorts: the rows of its averages are put together from our cells."""
+    table = staggered(gaps=0.1, starts=starts)
+    options = {"covariates": tuple(covariates), "panel": "unbalanced"}
+    cells = imputation.estimate(*panel(table, estimator="imputation", **options)).group_time
+    on = table[(table["cohort"] > 0) & (table["period"] >= table["cohort"])]
+    rows = on.groupby(["cohort", "period"]).size()[
+        list(zip(cells.labels["cohort"], cells.labels["period"], strict=True))
+    ]
+    peer = PEER.query("data == @data and covariates == @covariates")
+    for what, column in (("event_time", "event_time"), ("cohort", "cohort")):
+        expected = peer[peer["what"] == what]
+        used = (cells.labels[column].to_numpy(dtype=int) == expected["value"].to_numpy()[:, None]) * rows.to_numpy()
+        agree(cells.contrast(used / used.sum(axis=1, keepdims=True), expected), expected)
+    everything = rows.to_numpy() / rows.sum()
+    agree(cells.contrast(everything, cells.labels.head(1)), peer[peer["what"] == "overall"])

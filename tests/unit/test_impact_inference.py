@@ -10,8 +10,8 @@ from statsmodels.regression.linear_model import OLS
 
 from evaluation.errors import DataError, InternalError, ParametersError
 from evaluation.impact.effects import Arms, Effects
-from evaluation.impact.fixed_effects import two_way
 from evaluation.impact.inference import DESCRIPTIONS, Covariance, cluster_table, covariance, summarize, wald
+from evaluation.impact.panel_regression import two_way
 from evaluation.impact.regression import weighted_least_squares
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -258,9 +258,11 @@ def measurement(outcome: Outcome) -> Check:
     return measured(name, SOURCES[outcome.source.lower()], outcome.source, outcome.name)
 
 
-def unmeasured(design: Design) -> Iterator[Check]:
-    """What no computation on this sample can say."""
-    if design.method == "experiment":
+def unmeasured(design: Design, known: Collection[str] = ()) -> Iterator[Check]:
+    """What no computation on this sample can say, and what was not computed; `known` are the ids of other checks."""
+    if "identification.sensitivity" in known:
+        pass
+    elif design.method == "experiment":
         yield not_applicable("identification.sensitivity", "chance decided who was treated")
     else:
         yield not_run("identification.sensitivity", "sensitivity to hidden factors is not computed in this version")

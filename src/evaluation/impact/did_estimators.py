@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from evaluation.errors import ParametersError
-from evaluation.impact import did
+from evaluation.impact import did, did_matched, did_triple, fixed_effects, imputation, stacked, sun_abraham
 
 if TYPE_CHECKING:
     from evaluation.impact.did_result import DidResult
@@ -17,21 +16,21 @@ ESTIMATORS: Mapping[str, Callable[..., DidResult]] = {
     "doubly_robust": did.estimate,
     "regression": did.estimate,
     "inverse_probability": did.estimate,
+    "imputation": imputation.estimate,
+    "sun_abraham": sun_abraham.estimate,
+    "stacked": stacked.estimate,
+    "two_way_fixed_effects": fixed_effects.estimate,
 }
 
 
 def estimate(sample: Sample, design: DidDesign, *, outcome: str = "outcome_1") -> DidResult:
-    """The result of `design.estimator`.
+    """The result of `design.estimator`, after matching or as triple differences where the design says so.
 
     Raises:
-        ParametersError: an estimator that is not implemented.
         EvaluationError: what the estimator raises.
     """
-    if design.estimator not in ESTIMATORS:
-        raise ParametersError(
-            code="E-IMP-032",
-            what="this difference-in-differences is not implemented",
-            found=f"estimator {design.estimator}",
-            expected=", ".join(ESTIMATORS),
-        )
+    if design.match is not None:
+        return did_matched.estimate(sample, design, outcome=outcome)
+    if design.eligible is not None:
+        return did_triple.estimate(sample, design, outcome=outcome)
     return ESTIMATORS[design.estimator](sample, design, outcome=outcome)

@@ -25,6 +25,9 @@ REASONS = {
     "separation": "covariates tell treated and comparison units apart",
     "overlap": "some treated units have no comparable units",
     "empty_cell": "no treated or no comparison rows in one of the two periods",
+    "not_imputed": "no row whose outcome without treatment can be imputed",
+    "too_few_lags": "fewer periods before treatment than are to be matched on",
+    "no_partner": "no treated unit has a partner within the caliper",
 }
 
 
@@ -34,7 +37,8 @@ class DidResult:
 
     Attributes:
         group_time: ATT(g, t): labels cohort, period, event_time, base_period and phase ("pre", "anticipation", "post",
-            "reference" for the universal base period, which is zero by construction).
+            "reference" for the universal base period, which is zero by construction, "matched" for periods before
+            treatment that were matched on, where an effect of zero is no evidence).
         aggregates: by name (simple, event_time, cohort, calendar): a row for each event time, cohort or period.
         overall: by name: one row (term att), the average that the name stands for.
         headline: `overall` of the design's `aggregate`.

@@ -317,8 +317,8 @@ def _design(layout: _Layout, sample: Sample) -> tuple[Array, tuple[str, ...]]:
 def _numbers(values: pd.Series[Any]) -> Array:
     """Numbers that differ where values differ."""
     if pd.api.types.is_numeric_dtype(values):
-        return values.to_numpy(dtype=float, na_value=np.nan)
-    return pd.factorize(values)[0].astype(float)
+        return np.asarray(values.to_numpy(dtype=float, na_value=np.nan))
+    return np.asarray(pd.factorize(values)[0], dtype=float)
 
 
 def _weight(layout: _Layout, weight: Array) -> Array:

@@ -6,7 +6,7 @@ A finding holds aggregates only: no row of it speaks of one unit.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,17 +14,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaluation.errors import DataError, InternalError
-from evaluation.impact import checks, did, experiment, inference, matching, weighting
+from evaluation.impact import checks, experiment, finding_did, finding_tests, inference, matching, weighting
 from evaluation.impact.balance import balance_table, effective_size
 from evaluation.impact.checks import Check
 from evaluation.impact.covariates import Floats, model_matrix
 from evaluation.impact.cross_section import Block, CrossSection, clusters_of, outcomes_of
-from evaluation.impact.did_result import DidResult
+from evaluation.impact.effects import concat
+from evaluation.impact.finding_parts import Parts
 from evaluation.impact.propensity import fit_propensity
 
 if TYPE_CHECKING:
     from evaluation.impact.effects import Effects
-    from evaluation.impact.inference import Covariance, WaldTest
     from evaluation.sample import FlowStep, Sample
     from evaluation.settings.designs import Design
 
@@ -75,29 +75,6 @@ class Finding:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Parts:
-    """What a method contributes.
-
-    Attributes:
-        rows: effects with labels, numbers and `reason`.
-        covariance: of the headline.
-        comparison: values of the outcome in the comparison group, and their weights.
-        used: rows of the sample that were used.
-        flow: rows dropped by the estimator.
-    """
-
-    estimand: str
-    rows: pd.DataFrame
-    covariance: Covariance
-    comparison: tuple[Floats, Floats]
-    used: pd.DataFrame
-    checks: Sequence[Check]
-    tables: Mapping[str, pd.DataFrame]
-    notes: Sequence[str]
-    flow: Sequence[FlowStep] = field(default_factory=tuple)
-
-
 def estimate(sample: Sample, design: Design, *, seed: int = 0) -> Finding:
     """Estimate one evaluation.
 
@@ -121,14 +98,14 @@ def estimate(sample: Sample, design: Design, *, seed: int = 0) -> Finding:
             expected=", ".join(METHODS),
         )
     parts = method(sample, design, seed)
-    effects = _effects(parts.rows, design)
+    effects = _effects(parts, sample, design, seed)
     headline = effects[effects["role"] == "headline"].iloc[0]
     mean, spread = _mean_and_sd(*parts.comparison)
     counts = _cluster_counts(parts.used, sample)
     return Finding(
         estimand=parts.estimand,
         effects=effects[list(EFFECT_COLUMNS)],
-        headline=_headline(headline, mean, spread, parts.covariance),
+        headline=_headline(headline, mean, spread, parts.convention or parts.covariance.describe()),
         sample=_sample(sample, parts, counts),
         checks=(*parts.checks, *_common_checks(sample, design, parts, effects, spread, counts)),
         tables=dict(parts.tables),
@@ -139,15 +116,15 @@ def estimate(sample: Sample, design: Design, *, seed: int = 0) -> Finding:
 # experiments, matching, weighting -------------------------------------------------------------------------------------
 
 
-def _cross_section(sample: Sample, design: Any, seed: int) -> _Parts:
+def _cross_section(sample: Sample, design: Any, seed: int) -> Parts:
     result = _CROSS_SECTIONS[design.method](sample, design)
-    rows = [block.table(design.inference.level) for block in result.blocks]
+    rows, convention = _cross_section_rows(sample, design, result, seed)
     treated = sample.frame["treated"].to_numpy(dtype=bool)
     after = _sampling_weights(sample) if result.balance_weights is None else result.balance_weights
     balance = _balance(sample, result, treated)
     column = outcomes_of(design)[0][0]
     values = sample.frame[column].to_numpy(dtype=float)
-    return _Parts(
+    return Parts(
         estimand=result.estimand,
         rows=pd.concat(rows, ignore_index=True),
         covariance=result.blocks[0].solved(),
@@ -156,7 +133,28 @@ def _cross_section(sample: Sample, design: Any, seed: int) -> _Parts:
         checks=[checks.balance(balance), *_overlap(sample, design, result, treated)],
         tables=_cross_section_tables(sample, result, treated, values, balance),
         notes=result.notes,
+        outcomes=_side_by_side(result.blocks[: len(design.outcomes)]),
+        convention=convention,
     )
+
+
+def _cross_section_rows(sample: Sample, design: Any, result: CrossSection, seed: int) -> tuple[list[pd.DataFrame], str]:
+    """A table for each block, those of the outcomes first, with the test that the design asks for."""
+    tables = [block.table(design.inference.level) for block in result.blocks]
+    conventions = [""]
+    for number, block in enumerate(result.blocks[: len(design.outcomes)]):
+        if design.inference.test == "wild":
+            tables[number], said = finding_tests.wild(tables[number], block.effects, block.clusters, design, seed)
+            conventions.append(said)
+        elif design.inference.test == "randomisation":
+            tables[number], said = finding_tests.randomisation(tables[number], sample, design, seed)
+            conventions.append(said)
+    return tables, conventions[min(1, len(conventions) - 1)]
+
+
+def _side_by_side(blocks: Sequence[Block]) -> Effects | None:
+    effects = [block.effects for block in blocks]
+    return concat(effects) if all(part.kind == "influence" for part in effects) else None
 
 
 def _sampling_weights(sample: Sample) -> Floats:
@@ -244,148 +242,26 @@ def _covariance_table(block: Block, label: str) -> pd.DataFrame:
     return pd.DataFrame(block.solved().matrix, columns=names).assign(**{label: names})[[label, *names]]
 
 
-# difference-in-differences --------------------------------------------------------------------------------------------
-
-
-def _did(sample: Sample, design: Any, seed: int) -> _Parts:
-    results = {column: did.estimate(sample, design, outcome=column) for column, _ in outcomes_of(design)}
-    primary = next(iter(results.values()))
-    kind, clusters = design.inference.std_error or "influence", clusters_of(sample)
-    rows = [
-        _did_table(result.headline, "headline" if result is primary else "secondary", kind, clusters, design, None)
-        for result in results.values()
-    ]
-    for effects in (primary.group_time, *primary.aggregates.values()):
-        rows.append(_did_table(effects, "supporting", kind, clusters, design, seed))
-    used = sample.frame[sample.frame["unit"].isin(primary.headline.units)]
-    times = sorted(int(time) for time in primary.pre_treatment.labels["event_time"].unique())
-    return _Parts(
-        estimand="att",
-        rows=_labelled(pd.concat(rows, ignore_index=True), sample.period_labels),
-        covariance=inference.covariance(primary.headline, clusters, kind=kind),
-        comparison=_untreated(used, outcomes_of(design)[0][0], design.comparison),
-        used=used,
-        checks=[*_did_not_applicable(), *checks.pretrend(_pretrend_test(primary, kind, clusters), times)],
-        tables=_did_tables(sample, design, primary, kind, clusters),
-        notes=primary.notes,
-        flow=primary.flow,
-    )
-
-
-def _pretrend_test(result: DidResult, kind: str, clusters: pd.DataFrame | None) -> WaldTest:
-    """All effects of single cohorts before treatment; where these have too few clusters, their means by event time."""
-    test = inference.wald(result.pre_treatment, clusters, kind=kind)
-    if not test.reason:
-        return test
-    means = result.aggregates["event_time"]
-    before = (means.labels["event_time"] < 0).to_numpy(dtype=bool)
-    sound = (inference.summarize(means, clusters, kind=kind)["reason"] == "").to_numpy()
-    return inference.wald(means.select(before & sound), clusters, kind=kind) if (before & sound).any() else test
-
-
-def _did_table(
-    effects: Effects, role: str, kind: str, clusters: pd.DataFrame | None, design: Any, seed: int | None
-) -> pd.DataFrame:
-    table = inference.summarize(effects, clusters, kind=kind, level=design.inference.level, band_seed=seed)
-    return table.assign(role=role)
-
-
-def _labelled(rows: pd.DataFrame, period_labels: Mapping[int, str]) -> pd.DataFrame:
-    """Event times before treatment get the term pre_trend; periods their labels."""
-    before = (rows["term"] == "event_time") & (rows["event_time"] < 0).fillna(value=False)
-    rows = rows.assign(term=rows["term"].mask(before, "pre_trend"))
-    for column in ("cohort", "period"):
-        rows[column] = pd.Series([_label(value, period_labels) for value in rows[column]], rows.index, dtype=object)
-    return rows
-
-
-def _label(value: Any, period_labels: Mapping[int, str]) -> Any:
-    return None if pd.isna(value) else period_labels.get(int(value), int(value))
-
-
-def _untreated(frame: pd.DataFrame, column: str, comparison: str) -> tuple[Floats, Floats]:
-    """Outcomes without treatment: of units never treated or, with not yet treated ones in use, of all before theirs."""
-    never = frame["cohort"].isna()
-    before = never | (frame["period"] < frame["cohort"]).fillna(value=False)
-    chosen = frame[never if comparison == "never_treated" and never.any() else before]
-    chosen = chosen[chosen[column].notna()]
-    return chosen[column].to_numpy(dtype=float), chosen["weight"].to_numpy(dtype=float)
-
-
-def _did_not_applicable() -> list[Check]:
-    reason = "changes over time are compared, not levels"
-    names = "balance.max_smd", "overlap.share_in_01_09", "overlap.ess_share"
-    return [checks.not_applicable(name, reason) for name in names]
-
-
-def _did_tables(
-    sample: Sample, design: Any, result: DidResult, kind: str, clusters: pd.DataFrame | None
-) -> dict[str, pd.DataFrame]:
-    event_time = result.aggregates["event_time"]
-    named = {"group_time": result.group_time, "event_time": event_time}
-    tables = {
-        name: _labelled(inference.summarize(effects, clusters, kind=kind, level=design.inference.level), {})
-        for name, effects in named.items()
-    }
-    names = [str(time) for time in event_time.labels["event_time"]]
-    matrix = inference.covariance(event_time, clusters, kind=kind).matrix
-    tables["event_time_covariance"] = pd.DataFrame(matrix, columns=names).assign(event_time=names)[
-        ["event_time", *names]
-    ]
-    tables["means"] = _cohort_means(sample, outcomes_of(design)[0][0])
-    if len(result.skipped):
-        tables["skipped"] = result.skipped
-    return tables
-
-
-def _cohort_means(sample: Sample, column: str) -> pd.DataFrame:
-    """Weighted mean of the outcome by cohort ("never" for the never treated) and period."""
-    frame = sample.frame[sample.frame[column].notna()]
-    group = ["never" if pd.isna(cohort) else str(_label(cohort, sample.period_labels)) for cohort in frame["cohort"]]
-    table = frame.assign(group=group, weighted=frame[column] * frame["weight"]).groupby(["group", "period"])
-    sums = table.agg(total=("weighted", "sum"), weight=("weight", "sum"), n=(column, "size")).reset_index()
-    sums["mean"] = sums["total"] / sums["weight"]
-    sums["period"] = [_label(period, sample.period_labels) for period in sums["period"]]
-    return sums[["group", "period", "mean", "n"]]
-
-
 # what all methods share -----------------------------------------------------------------------------------------------
 
 
-def _effects(rows: pd.DataFrame, design: Design) -> pd.DataFrame:
+def _effects(parts: Parts, sample: Sample, design: Design, seed: int) -> pd.DataFrame:
     """Rows with all columns of the record, in order, and p-values adjusted within families of outcomes."""
     horizons = {outcome.name: outcome.horizon_months for outcome in design.outcomes}
-    rows = rows.reindex(columns=[*EFFECT_COLUMNS, *(c for c in rows.columns if c not in EFFECT_COLUMNS)])
+    more = [column for column in parts.rows.columns if column not in EFFECT_COLUMNS]
+    rows = parts.rows.reindex(columns=[*EFFECT_COLUMNS, *more])
     rows["horizon"] = [horizons.get(name) for name in rows["outcome"]]
     for column in ("cohort", "period", "event_time", "territory", "subgroup"):
         values = [None if pd.isna(value) else value for value in rows[column].astype(object)]
         rows[column] = pd.Series(values, rows.index, dtype=object)
-    rows["p_adjusted"] = _holm_by_family(rows, {outcome.name: outcome.family for outcome in design.outcomes})
+    joint = design.inference.adjustment == "romano_wolf" and parts.outcomes is not None
+    draws = _joint_draws(parts.outcomes, clusters_of(sample), design, seed) if joint and parts.outcomes else None
+    rows["p_adjusted"] = finding_tests.adjusted(rows, design, parts.outcomes, draws)
     return rows
 
 
-def _holm_by_family(rows: pd.DataFrame, families: Mapping[str, str]) -> Floats:
-    adjusted = np.full(len(rows), np.nan)
-    confirmatory = rows["role"].isin(["headline", "secondary"]).to_numpy()
-    family = rows["outcome"].map(families).to_numpy(dtype=object)
-    for name in sorted(set(family[confirmatory])):
-        members = np.flatnonzero(confirmatory & (family == name))
-        adjusted[members] = holm(rows["p_value"].to_numpy(dtype=float)[members])
-    return adjusted
-
-
-def holm(p_values: Floats) -> Floats:
-    """Holm's step-down adjustment: the j-th smallest of m times m - j + 1, never decreasing, at most 1.
-
-    Missing p-values stay missing and still count in m.
-
-    Source: Holm (1979).
-    """
-    order = np.argsort(p_values, kind="stable")  # missing ones last
-    steps = np.arange(len(p_values), 0, -1)
-    out = np.empty(len(p_values))
-    out[order] = np.minimum(np.maximum.accumulate(p_values[order] * steps), 1.0)
-    return out
+def _joint_draws(effects: Effects, clusters: pd.DataFrame | None, design: Design, seed: int) -> Floats:
+    return inference.multiplier_draws(effects, clusters, draws=design.inference.draws, seed=seed)
 
 
 def _mean_and_sd(values: Floats, weights: Floats) -> tuple[float, float]:
@@ -397,11 +273,11 @@ def _mean_and_sd(values: Floats, weights: Floats) -> tuple[float, float]:
     return float(mean), float(np.sqrt(variance))
 
 
-def _headline(row: pd.Series, mean: float, spread: float, covariance: Covariance) -> dict[str, Any]:
+def _headline(row: pd.Series, mean: float, spread: float, convention: str) -> dict[str, Any]:
     numbers = {name: row[name] for name in ("estimate", "std_error", "ci_low", "ci_high", "p_value")}
     numbers |= {"comparison_mean": mean, "outcome_sd": spread}
     known = {name: float(value) if np.isfinite(value) else None for name, value in numbers.items()}
-    return {**known, "inference": covariance.describe()}
+    return {**known, "inference": convention}
 
 
 def _cluster_counts(used: pd.DataFrame, sample: Sample) -> tuple[tuple[int, int] | None, str]:
@@ -414,7 +290,7 @@ def _cluster_counts(used: pd.DataFrame, sample: Sample) -> tuple[tuple[int, int]
     return counts, sample.names.get(fewest, fewest)
 
 
-def _sample(sample: Sample, parts: _Parts, counts: tuple[tuple[int, int] | None, str]) -> dict[str, Any]:
+def _sample(sample: Sample, parts: Parts, counts: tuple[tuple[int, int] | None, str]) -> dict[str, Any]:
     clusters, treated_clusters = counts[0] or (None, None)
     flow = (*sample.flow, *parts.flow)
     return {
@@ -436,7 +312,7 @@ def _step(step: FlowStep) -> dict[str, Any]:
 def _common_checks(
     sample: Sample,
     design: Design,
-    parts: _Parts,
+    parts: Parts,
     effects: pd.DataFrame,
     spread: float,
     counts: tuple[tuple[int, int] | None, str],
@@ -453,7 +329,7 @@ def _common_checks(
         *checks.cluster_counts(*counts),
         checks.multiplicity(headline, _family_size(design)),
         checks.measurement(design.primary),
-        *checks.unmeasured(design),
+        *checks.unmeasured(design, {check.check for check in parts.checks}),
     ]
 
 
@@ -476,7 +352,7 @@ _CROSS_SECTIONS: Mapping[str, Callable[..., CrossSection]] = {
     "matching": matching.estimate,
     "weighting": weighting.estimate,
 }
-METHODS: Mapping[str, Callable[[Sample, Any, int], _Parts]] = {
-    "did": _did,
+METHODS: Mapping[str, Callable[[Sample, Any, int], Parts]] = {
+    "did": finding_did.parts,
     **dict.fromkeys(_CROSS_SECTIONS, _cross_section),
 }

@@ -7,170 +7,330 @@ believed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from evaluation.errors import DataError
+from evaluation.impact import bacon
+from evaluation.impact.did_regression import Fitted, Groups, fit, without_singles
+from evaluation.impact.did_result import DidResult, effect_labels
+from evaluation.impact.did_rows import Rows, complete, read_rows
 from evaluation.impact.effects import Arms, Effects
-from evaluation.impact.regression import Regression, weighted_least_squares
+from evaluation.impact.panel_regression import two_way
+from evaluation.impact.within import within
 
 if TYPE_CHECKING:
     from evaluation.sample import Sample
+    from evaluation.settings.designs import DidDesign
+
+__all__ = ["conventions", "estimate", "two_way", "within"]
 
 Array = np.ndarray
 
-ABSORBED = 1e-9  # share of a column's length that the fixed effects leave; below this they say all that it says
+NAME = "two_way_fixed_effects"
+BASELINE = (
+    "two-way fixed effects are a baseline for comparison, not an estimate to believe: units that are treated already "
+    "serve as comparison, so that effects that differ between cohorts or grow over time enter with wrong weights, even "
+    "negative ones"
+)
+CONVENTIONS = {
+    "influence": "influence function: clusters, no small-sample factor, normal interval",
+    "cr0": "clusters, no small-sample factor, t interval",
+    "cr1": "clusters, G/(G-1) (N-1)/(N-k), unit effects within clusters not in k (fixest, pyfixest)",
+    "cr1_all": "clusters, G/(G-1) (N-1)/(N-k), all effects in k (linearmodels with group_debias)",
+    "linearmodels": "clusters, N/(N-k), all effects in k (linearmodels)",
+    "conventional": "no clusters: equal variances of independent rows",
+}
 
 
-def estimate(sample: Sample, *, outcome: str = "outcome_1") -> Effects:
-    """Y = α_unit + λ_period + δ 1{period ≥ cohort} + e: one effect δ, term att.
+def estimate(sample: Sample, design: DidDesign, *, outcome: str = "outcome_1") -> DidResult:
+    """The coefficient of a dummy for being treated, with a constant for each unit and each period: a baseline.
 
-    Args:
-        sample: canonical columns unit, period, cohort (<NA> = never treated), `outcome` and weight.
-        outcome: canonical outcome column; rows where it is missing, or with weight zero, are left out.
+        Y = α_unit + λ_period + δ 1{period ≥ cohort} + X′β + e
 
-    Returns:
-        One effect with regression, so that `conventional`, `cr1` (fixest's convention) and `influence` errors are
-        possible.
+    The headline is δ, with the aggregate "two_way_fixed_effects". `weights` are those of the effects of each cohort in
+    each treated period in δ: w_gt = Σ over the cell of ν / Σ over all treated rows of ν, ν the treatment less what
+    constants and covariates say of it, times the weight of the row; they sum to one and can be negative. Event times
+    are from a second regression with a dummy for each event time but the last one before treatment less anticipation;
+    `event_window` chooses those that are shown, not those that are estimated, and its `balanced` says nothing here.
+    There are no effects by cohort and period: `group_time` is empty. `tables` hold `bacon` (`bacon.decompose`) where it
+    exists and `conventions`.
 
-    Source: Wooldridge (2010), *Econometric Analysis of Cross Section and Panel Data*, section 10.5.
-    """
-    frame = sample.frame[sample.frame[outcome].notna() & (sample.frame["weight"] > 0)]
-    start = frame["cohort"].to_numpy(dtype=float, na_value=np.inf)
-    treated = (frame["period"].to_numpy() >= start).astype(float)
-    fit = two_way(
-        frame[outcome].to_numpy(dtype=float),
-        treated[:, None],
-        ["treated"],
-        unit=pd.Index(frame["unit"]),
-        period=frame["period"].to_numpy(),
-        weights=frame["weight"].to_numpy(dtype=float),
-    )
-    ever = pd.Series(np.isfinite(start)).groupby(fit.absorbed[0]).first().to_numpy()
-    label = sample.names.get(outcome, outcome)
-    labels = pd.DataFrame({"term": ["att"], "outcome": [label], "aggregate": ["two_way_fixed_effects"]})
-    return fit.to_effects(np.ones(1), labels, fit.units, Arms.of(ever, 1))
-
-
-def two_way(
-    outcome: Array,
-    regressors: Array,
-    names: Sequence[str],
-    *,
-    unit: pd.Index,
-    period: Array | None = None,
-    weights: Array | None = None,
-) -> Regression:
-    """Weighted least squares of the outcome on regressors and a constant for each unit and each period.
-
-    By the theorem of Frisch, Waugh and Lovell the coefficients are those of the regression of what the constants leave
-    of the outcome on what they leave of the regressors, and so are residuals and sandwich covariances.
+    Covariates that never change are left out with a note, and so are those that other columns say. Always treated units
+    serve as comparison, as usual. Repeated cross-sections have a constant for each cohort.
 
     Args:
-        outcome: (N,).
-        regressors: (N, k), without a constant.
-        names: k names in the evaluator's words.
-        unit: (N,) unit of each row.
-        period: (N,) period of each row; None for unit effects alone.
-        weights: (N,) positive; all 1 if None.
-
-    Returns:
-        The fit on what the constants leave, with its `units` and `absorbed` effects.
+        sample: canonical columns unit, period, cohort (<NA> = never treated), `outcome`, weight, covariate_* and
+            cluster_*.
+        design: anticipation, panel, event_window.
+        outcome: canonical outcome column; rows where it is missing, or with weight zero, are dropped and counted.
 
     Raises:
-        DataError: a weight that is not positive; a regressor that does not vary once the constants are taken out; what
-            `weighted_least_squares` refuses.
+        DataError: what `read_rows` refuses; a treatment that does not vary, or that covariates say.
+
+    Source: Wooldridge (2010), section 10.5; de Chaisemartin and D'Haultfœuille (2020), theorem 1, for the weights.
     """
-    codes = [pd.factorize(values)[0] for values in (unit, period) if values is not None]
-    w = np.ones(len(outcome)) if weights is None else np.asarray(weights, dtype=float)
-    _require_positive(w)
-    values = np.column_stack([outcome, regressors]).astype(float)
-    left = within(values, codes, w)
-    _require_variation(values, left, ["the outcome", *names])
-    fit = weighted_least_squares(left[:, 0], left[:, 1:], names, w)
-    return replace(fit, units=pd.Index(unit), absorbed=tuple(codes))
+    rows = _rows(sample, outcome, design)
+    static = _static(rows, design)
+    dynamic, notes = _dynamic(rows, design)
+    weights = _cell_weights(rows, static)
+    tables, bacon_note = _bacon(rows)
+    headline = _headline(rows, static)
+    return DidResult(
+        group_time=_no_group_time(headline),
+        aggregates={} if dynamic is None else {"event_time": dynamic},
+        overall={NAME: headline, **_overall(dynamic)},
+        headline=headline,
+        skipped=_nothing_skipped(),
+        flow=rows.flow,
+        notes=(*rows.notes, BASELINE, _weights_note(weights), *bacon_note, *static.note(), *notes),
+        weights=weights,
+        tables={**tables, "conventions": conventions(headline, _clusters(sample))},
+    )
 
 
-def within(values: Array, codes: Sequence[Array], weights: Array) -> Array:
-    """What constants for the levels of one or two codes leave of the columns of `values`, (N, k).
+def conventions(effects: Effects, clusters: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Standard errors of the same coefficients under the conventions of different programs, side by side.
 
-    Codes run from 0 to levels - 1 and each occurs. One code: deviations from weighted group means. Two codes on a
-    balanced panel with equal weights: deviations from
-        both
-    means plus the overall mean. Otherwise the constants λ of the second code solve
-    (D₂′W D₂ - D₂′W D₁ (D₁′W D₁)⁻¹ D₁′W D₂) λ = D₂′W (values - means by the first code), a small system; one step of
-    refinement brings the means of the result to rounding error.
+    Args:
+        effects: coefficients of a regression with absorbed effects.
+        clusters: see `covariance`; None for units as clusters.
 
-    Source: Baltagi (2021), *Econometric Analysis of Panel Data*, sections 3.2 and 9.4 (Wansbeek and Kapteyn 1989).
+    Returns:
+        A row for each convention and effect: convention, meaning, effect (its number), std_error and ratio, to that of
+        "cr1".
+
+    Raises:
+        EvaluationError: what `covariance` refuses.
     """
-    if len(codes) == 1:
-        return np.asarray(values - _means(values, codes[0], weights))
-    if _is_balanced(codes, weights):
-        both = _means(values, codes[0], weights) + _means(values, codes[1], weights)
-        return np.asarray(values - both + np.average(values, axis=0, weights=weights))
-    few, many = sorted(codes, key=lambda code: int(code.max()))
-    solve = _second_constants(many, few, weights)
-    once = _without_two(values, many, few, weights, solve)
-    return _without_two(once, many, few, weights, solve)
+    from evaluation.impact.inference import covariance  # which takes fixed effects out itself
 
-
-def _means(values: Array, codes: Array, weights: Array) -> Array:
-    """Weighted mean of the row's group, for each row."""
-    groups = _one_hot(codes, weights)
-    total = np.asarray(groups.sum(axis=1)).ravel()
-    return np.asarray((groups @ values / total[:, None])[codes])
-
-
-def _one_hot(codes: Array, weights: Array) -> sparse.csr_array:
-    n = len(codes)
-    return sparse.csr_array((weights, (codes, np.arange(n))), shape=(int(codes.max()) + 1, n))
-
-
-def _is_balanced(codes: Sequence[Array], weights: Array) -> bool:
-    cells = (int(codes[0].max()) + 1) * (int(codes[1].max()) + 1)
-    crossed = codes[0].astype(np.int64) * (int(codes[1].max()) + 1) + codes[1]
-    return len(weights) == cells == len(np.unique(crossed)) and bool(np.ptp(weights) == 0)
-
-
-def _second_constants(many: Array, few: Array, weights: Array) -> Array:
-    """Generalised inverse of the small system; it is singular by one for each connected part of the panel."""
-    shape = (int(many.max()) + 1, int(few.max()) + 1)
-    table = sparse.coo_array((weights, (many, few)), shape=shape).tocsr()
-    total = np.asarray(table.sum(axis=1)).ravel()
-    crossed = (table.T @ sparse.diags_array(1 / total) @ table).toarray()
-    system = np.diag(np.asarray(table.sum(axis=0)).ravel()) - crossed
-    return np.asarray(np.linalg.pinv(system, rcond=1e-12, hermitian=True))
-
-
-def _without_two(values: Array, many: Array, few: Array, weights: Array, inverse: Array) -> Array:
-    deviations = values - _means(values, many, weights)
-    constants = inverse @ (_one_hot(few, weights) @ deviations)
-    return np.asarray(deviations - constants[few] + _means(constants[few], many, weights))
-
-
-def _require_positive(weights: Array) -> None:
-    if not (weights > 0).all():
-        raise DataError(
-            code="E-IMP-042",
-            what="fixed effects need positive weights",
-            found=f"{int((~(weights > 0)).sum())} rows with a weight of zero, below zero or missing",
-            fix="leave these rows out",
+    found = {kind: covariance(effects, clusters, kind=kind).std_error for kind in ("influence", "cr0", "cr1")}
+    found |= _all_counted(effects, clusters, found["cr0"])
+    found["conventional"] = covariance(effects, kind="conventional").std_error
+    parts = [
+        pd.DataFrame(
+            {
+                "convention": name,
+                "meaning": meaning,
+                "effect": np.arange(len(effects)),
+                "std_error": found[name],
+                "ratio": np.divide(
+                    found[name], found["cr1"], where=found["cr1"] > 0, out=np.full(len(effects), np.nan)
+                ),
+            }
         )
+        for name, meaning in CONVENTIONS.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
-def _require_variation(values: Array, left: Array, names: Sequence[str]) -> None:
-    before, after = np.linalg.norm(values, axis=0), np.linalg.norm(left, axis=0)
-    flat = [name for name, b, a in zip(names, before, after, strict=True) if a <= ABSORBED * b]
-    if flat:
+def _all_counted(effects: Effects, clusters: pd.DataFrame | None, cr0: Array) -> dict[str, Array]:
+    """Clustered errors with every absorbed effect among the coefficients."""
+    regression = effects.regression
+    if regression is None:
+        return {"cr1_all": np.full(len(effects), np.nan), "linearmodels": np.full(len(effects), np.nan)}
+    sizes = [effects.n_units] if clusters is None else [clusters[name].nunique() for name in clusters.columns]
+    g, n, df = min(sizes), regression.n_rows, regression.residual_df
+    return {"cr1_all": cr0 * np.sqrt(g / (g - 1) * (n - 1) / df), "linearmodels": cr0 * np.sqrt(n / df)}
+
+
+def _clusters(sample: Sample) -> pd.DataFrame | None:
+    from evaluation.impact.inference import cluster_table
+
+    columns = [column for column in sample.frame.columns if str(column).startswith("cluster_")]
+    return cluster_table(sample.frame, columns) if columns else None
+
+
+# rows and regressions -------------------------------------------------------------------------------------------------
+
+
+def _rows(sample: Sample, outcome: str, design: DidDesign) -> Rows:
+    """All rows of units with two rows or more; cohorts that start after the last period are never treated here."""
+    rows = read_rows(sample, outcome, design)
+    last = rows.period.max() if len(rows.period) else 0.0
+    rows = replace(rows, cohort=np.where(rows.cohort > last, np.inf, rows.cohort))
+    if design.panel == "balanced":
+        rows = rows.keep(complete(rows), "unbalanced", "the unit lacks a period, and the panel is to be balanced")
+    return without_singles(rows, design)
+
+
+def _static(rows: Rows, design: DidDesign) -> Fitted:
+    treated = (rows.period >= rows.cohort).astype(float)
+    fitted = fit(rows, design, treated[:, None], ["treated"])
+    if fitted is None or not fitted.known.all():
         raise DataError(
-            code="E-IMP-041",
-            what="a column does not vary once unit and period effects are taken out",
-            where=", ".join(flat),
-            expected="columns that change within units, and not for all units alike",
-            fix="leave the column out: fixed effects already say what it says",
+            code="E-IMP-100",
+            what="the treatment does not vary once unit effects, period effects and covariates are taken out",
+            where=rows.outcome,
+            found=f"{int(treated.sum())} treated rows of {len(treated)}, cohorts {_cohorts(rows)}",
+            expected="units that start to be treated while others are not, and no covariate that says who is",
         )
+    return fitted
+
+
+def _cohorts(rows: Rows) -> str:
+    starts = np.unique(rows.cohort)
+    return ", ".join("never" if np.isinf(start) else f"{start:.0f}" for start in starts[:8])
+
+
+def _headline(rows: Rows, static: Fitted) -> Effects:
+    labels = effect_labels("att", rows.outcome, 1).assign(aggregate=NAME)
+    return static.effects(np.zeros(1, dtype=int), labels, _arms(rows, static.groups, np.isfinite(static.groups.starts)))
+
+
+def _arms(rows: Rows, groups: Groups, *treated: Array) -> Arms:
+    """Comparison are cohorts with an untreated row in a period in which another cohort is treated.
+
+    Args:
+        rows: all.
+        groups: their units and cohorts.
+        treated: for each effect, (A,) True for the cohorts whose rows it is about.
+    """
+    periods = np.unique(rows.period)
+    on = periods >= groups.starts[:, None]
+    others = on.sum(axis=0) > 0
+    comparison = (~on & others).any(axis=1)
+    return Arms(
+        codes=groups.group, treated=np.column_stack(treated), comparison=np.column_stack([comparison] * len(treated))
+    )
+
+
+# event times ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Times:
+    """Event times (N,), missing for the never treated, their distinct values in the order of the dummies, reference."""
+
+    event: Array
+    order: Array
+    reference: float
+
+    @classmethod
+    def of(cls, rows: Rows, lead: int) -> _Times | None:
+        """After treatment first and upwards, then before it and downwards: far leads are the first to be left out."""
+        event = np.where(np.isfinite(rows.cohort), rows.period - rows.cohort, np.nan)
+        values = np.unique(event[np.isfinite(event)])
+        before = values[values < -lead]
+        if not len(before):
+            return None
+        others = values[values != before[-1]]
+        order = np.concatenate([others[others >= -lead], others[others < -lead][::-1]])
+        return cls(event=event, order=order, reference=float(before[-1]))
+
+
+def _dynamic(rows: Rows, design: DidDesign) -> tuple[Effects | None, tuple[str, ...]]:
+    """Effects by event time, those of references included, and what a reader must know."""
+    times = _Times.of(rows, design.anticipation)
+    if times is None:
+        return None, ("no cohort is seen before its treatment: no effects by event time",)
+    dummies = np.empty((len(times.order), len(rows.y)))
+    for column, time in zip(dummies, times.order, strict=True):
+        column[:] = times.event == time
+    fitted = fit(rows, design, dummies.T, [f"event time {time:.0f}" for time in times.order])
+    if fitted is None:
+        return None, ("event times do not vary once unit and period effects are taken out",)
+    return _shown(rows, design, times, fitted), (*_references(times, fitted), *_window_note(design))
+
+
+def _shown(rows: Rows, design: DidDesign, times: _Times, fitted: Fitted) -> Effects:
+    position = np.append(np.where(fitted.kept, np.arange(len(times.order)), -1), -1)
+    event = np.append(times.order, times.reference)
+    window = design.event_window
+    inside = (event >= (-np.inf if window.first is None else window.first)) & (
+        event <= (np.inf if window.last is None else window.last)
+    )
+    chosen = np.flatnonzero(inside)[np.argsort(event[inside])]
+    event, position = event[chosen], position[chosen]
+    phase = np.select(
+        [position < 0, event >= 0, event >= -design.anticipation], ["reference", "post", "anticipation"], "pre"
+    )
+    labels = effect_labels("event_time", rows.outcome, len(event), event_time=event).assign(phase=phase)
+    return fitted.effects(position, labels, _event_arms(rows, fitted.groups, event))
+
+
+def _event_arms(rows: Rows, groups: Groups, event: Array) -> Arms:
+    starts = [np.unique(rows.cohort[rows.period - rows.cohort == time]) for time in event]
+    return _arms(rows, groups, *(np.isin(groups.starts, some) for some in starts))
+
+
+def _references(times: _Times, fitted: Fitted) -> tuple[str, ...]:
+    absent = np.sort(times.order[~fitted.kept])
+    said = f"event times are relative to {times.reference:.0f}"
+    if not len(absent):
+        return (said,)
+    more = ", ".join(f"{time:.0f}" for time in absent)
+    why = "because units, periods and other event times say them already"
+    return (f"{said} and, {why}, to {more}: these are set to zero, and the others depend on it",)
+
+
+def _window_note(design: DidDesign) -> tuple[str, ...]:
+    if design.event_window.balanced is None:
+        return ()
+    return ("event_window.balanced says nothing here: a regression with all cohorts",)
+
+
+def _overall(dynamic: Effects | None) -> Mapping[str, Effects]:
+    """Plain mean of the effects by event time after treatment."""
+    if dynamic is None or not (dynamic.labels["phase"] == "post").any():
+        return {}
+    after = (dynamic.labels["phase"] == "post").to_numpy(dtype=float)
+    label = effect_labels("att", dynamic.labels["outcome"].iloc[0], 1).assign(aggregate="event_time")
+    return {"event_time": dynamic.contrast(after / after.sum(), label)}
+
+
+# weights, decomposition -----------------------------------------------------------------------------------------------
+
+
+def _cell_weights(rows: Rows, static: Fitted) -> pd.DataFrame:
+    """Weights of the effects of each cohort in each treated period in the coefficient."""
+    regression = static.estimable.fit
+    treated = rows.period >= rows.cohort
+    row = (regression.design @ regression.bread[0]) * np.sqrt(rows.weight)
+    pairs, cell = np.unique(np.column_stack([rows.cohort[treated], rows.period[treated]]), axis=0, return_inverse=True)
+    labels = effect_labels(NAME, rows.outcome, len(pairs), cohort=pairs[:, 0], period=pairs[:, 1])
+    weight = np.bincount(cell.ravel(), row[treated])
+    return labels[["cohort", "period"]].assign(aggregate=NAME, weight=weight)[
+        ["aggregate", "cohort", "period", "weight"]
+    ]
+
+
+def _weights_note(weights: pd.DataFrame) -> str:
+    negative = weights["weight"][weights["weight"] < 0]
+    if negative.empty:
+        return (
+            f"none of the {len(weights)} effects of a cohort in a period enters the coefficient with a negative weight"
+        )
+    return (
+        f"{len(negative)} of the {len(weights)} effects of a cohort in a period enter the coefficient with a negative "
+        f"weight; these sum to {negative.sum():.3f}"
+    )
+
+
+def _bacon(rows: Rows) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
+    reason = bacon.why_not(rows)
+    if reason:
+        return {}, (f"no Goodman-Bacon decomposition: {reason}",)
+    table = bacon.decompose(rows)
+    share = bacon.forbidden_share(table)
+    note = f"{100 * share:.1f} % of the weight is on comparisons with units that are treated already"
+    return {"bacon": table}, (note,)
+
+
+# what two-way fixed effects do not have -------------------------------------------------------------------------------
+
+
+def _no_group_time(headline: Effects) -> Effects:
+    nothing = np.zeros(1, dtype=bool)
+    labels = effect_labels("group_time", "", 1).assign(base_period=pd.array([pd.NA], dtype="Int64"), phase="")
+    return replace(headline, labels=labels).select(nothing)
+
+
+def _nothing_skipped() -> pd.DataFrame:
+    labels = effect_labels("group_time", "", 0).assign(base_period=np.empty(0, dtype=int), reason="", detail="")
+    return labels.drop(columns=["term", "outcome"])

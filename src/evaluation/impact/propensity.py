@@ -180,10 +180,10 @@ def _log_likelihood(linear: Floats, treated: NDArray[np.bool_], weights: Floats,
 
 def _derivatives(linear: Floats, treated: NDArray[np.bool_], link: Link) -> tuple[Floats, Floats]:
     """First derivative and minus the second derivative of the log likelihood in the linear predictor."""
-    if link == "logit":
-        probability = expit(linear)
-        return treated - probability, probability * (1 - probability)
     sign = np.where(treated, 1.0, -1.0)
+    if link == "logit":
+        wrong = expit(-sign * linear)  # of the arm that the row is not in: exact also where it is nearly 0
+        return sign * wrong, wrong * (1 - wrong)
     mills = np.exp(_log_density(linear) - log_ndtr(sign * linear))
     return sign * mills, mills * (sign * linear + mills)
 

@@ -23,6 +23,7 @@ Array = np.ndarray
 RANK_TOLERANCE = 1e-10
 EXACT_FIT = 1e-12  # residuals below this share of the outcome are rounding errors of an exact fit
 BLOCK_ROWS = 4096  # rows of a block, at least; small enough to stay in the cache
+SOME_ROWS = 10_000  # rows that tell quickly that something does not hold for all
 LEVERAGE_TOLERANCE = 1e-10  # 1 − leverage below this: the row is fitted exactly and says nothing about its variance
 
 
@@ -93,6 +94,35 @@ def factorize(design: Array) -> Factor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Grouping:
+    """Rows and the units they belong to.
+
+    Attributes:
+        codes: (N,) position of each row's unit in `ids`.
+        ids: (n,) distinct units.
+        size: rows of each unit where these stand together, in the order of `ids`; otherwise 0.
+    """
+
+    codes: Array
+    ids: pd.Index
+    size: int = 0
+
+    @classmethod
+    def of(cls, units: pd.Index) -> Grouping:
+        """Units in order of first appearance."""
+        codes, ids = pd.factorize(units)
+        return cls(codes=codes, ids=pd.Index(ids))
+
+    def sums(self, columns: Iterable[Array]) -> Array:
+        """(n, p) sums by unit of p columns (N,)."""
+        n = len(self.ids)
+        starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
+        if len(starts) == n and bool((self.codes[starts] == np.arange(n)).all()):  # together, in order
+            return np.column_stack([np.add.reduceat(column, starts) for column in columns])
+        return np.column_stack([np.bincount(self.codes, column, n) for column in columns])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Regression:
     """A fitted weighted least-squares regression of N rows on p columns.
 
@@ -107,7 +137,7 @@ class Regression:
         weights: (N,) w.
         units: (N,) unit of each row; a unit may have several rows. None before `to_effects`.
         absorbed: for each fixed effect that was taken out of outcome and design beforehand, (N,) codes 0..levels-1.
-        grouping: positions (N,) of `units` among their distinct values, and these values, where they are known already.
+        grouping: where the distinct values of `units` are known already.
     """
 
     names: tuple[str, ...]
@@ -119,7 +149,7 @@ class Regression:
     weights: Array
     units: pd.Index | None = None
     absorbed: tuple[Array, ...] = ()
-    grouping: tuple[Array, pd.Index] | None = None
+    grouping: Grouping | None = None
 
     @property
     def n_columns(self) -> int:
@@ -177,23 +207,42 @@ class Regression:
         """
         loading = np.atleast_2d(np.asarray(contrast, dtype=float))
         rows = pd.RangeIndex(len(self.residuals)) if units is None else units
-        known = self.grouping is not None and rows is self.units
-        codes, unique = self.grouping if known and self.grouping is not None else pd.factorize(rows)
+        grouping = self.grouping if self.grouping is not None and rows is self.units else Grouping.of(rows)
         return Effects(
             estimate=loading @ self.coefficients,
             labels=labels,
-            influence=len(unique) * (self._score_sums(codes, len(unique)) @ (self.bread @ loading.T)),
-            units=pd.Index(unique),
-            regression=replace(self, units=pd.Index(rows)),
+            influence=self._without_rounding(grouping, self.bread @ loading.T),
+            units=grouping.ids,
+            regression=replace(self, units=pd.Index(rows), grouping=grouping),
             loading=loading,
             arms=arms,
         )
 
-    def _score_sums(self, codes: Array, n: int) -> Array:
-        """(n, p) sums of the scores of power 0 by code, a column at a time where that is all they are."""
+    def rows_among(self, units: pd.Index) -> Array:
+        """(N,) position of each row's unit in `units`; -1 for one that is not there."""
+        rows = pd.RangeIndex(len(self.residuals)) if self.units is None else self.units
+        grouping = Grouping.of(rows) if self.grouping is None else self.grouping
+        return np.asarray(units.get_indexer(grouping.ids)[grouping.codes])
+
+    def _without_rounding(self, grouping: Grouping, slopes: Array) -> Array:
+        """(n, K) influences; rounding errors, beside what rows could add up to, are no influence and no mean."""
+        n = len(grouping.ids)
+        influence = n * (self._score_sums(grouping) @ slopes)
+        scale = (np.linalg.norm(self.residuals) * _lengths(self.design)) @ np.abs(slopes)
+        noise = np.sqrt(np.einsum("ij,ij->j", influence, influence) / n) <= EXACT_FIT * scale
+        mean = influence.mean(axis=0)
+        influence -= np.where(np.abs(mean) <= EXACT_FIT * scale, mean, 0.0)
+        return np.where(noise, 0.0, influence) if noise.any() else influence
+
+    def _score_sums(self, grouping: Grouping) -> Array:
+        """(n, p) sums of the scores of power 0 by unit, a column at a time where that is all they are."""
         if self.leverages is not None:
-            return _sums(self.scores().T, codes, n)
-        return _sums((column * self.residuals for column in self.design.T), codes, n)
+            return grouping.sums(self.scores().T)
+        if not grouping.size:
+            return grouping.sums(column * self.residuals for column in self.design.T)
+        tables = (-1, grouping.size)
+        left = self.residuals.reshape(tables)
+        return np.column_stack([np.einsum("it,it->i", column.reshape(tables), left) for column in self.design.T])
 
     def stacked(self, others: Sequence[Regression]) -> Regression:
         """One regression with a block of columns for each: what a fully interacted regression would be."""
@@ -259,11 +308,13 @@ def _fitted(factor: Factor, y: Array, x: Array, w: Array, names: Sequence[str]) 
 def least_squares_by_blocks(columns: Array, names: Sequence[str], weights: Array | None = None) -> Regression:
     """`weighted_least_squares` for many rows and few columns, from columns that are stored one after the other.
 
-    The triangle R of [√w X, √w y] comes from the triangles of blocks of rows, so that Q is never stored; R is decomposed
-    by pivoted QR as X itself would be. One step of refinement with R makes the residuals orthogonal to the columns.
+    The triangle R of [√w X, √w y] comes from the triangles of blocks of rows, so that Q is never stored; R is
+    decomposed by pivoted QR as X itself would be. One step of refinement with R makes the residuals orthogonal to the
+    columns.
 
     Args:
-        columns: (k + 1, N) finite: the regressors, and the outcome last. With weights they are multiplied by √w in place.
+        columns: (k + 1, N) finite: the regressors, then the outcome. They are overwritten: multiplied by √w, and the
+            outcome becomes the residuals.
         names: k names in the evaluator's words.
         weights: (N,) positive; all 1 if None.
 
@@ -277,19 +328,18 @@ def least_squares_by_blocks(columns: Array, names: Sequence[str], weights: Array
     _require_rows(columns.shape[1], len(names))
     if weights is not None:
         columns *= np.sqrt(weights)
-    x, y = columns[:-1], columns[-1]
     corner = triangle(columns)
     factor = factorize(corner[:, :-1])
     _require_full_rank(factor, names)
-    coefficients, residuals = _refined(factor, factor.solve(corner[:, -1]), x, y)
+    coefficients = _refined(factor, factor.solve(corner[:, -1]), columns, float(np.linalg.norm(corner[:, -1])))
     return Regression(
         names=tuple(names),
-        design=x.T,
+        design=columns[:-1].T,
         coefficients=coefficients,
-        residuals=residuals,
+        residuals=columns[-1],
         leverages=None,
         bread=factor.solve_gram(np.eye(len(names))),
-        weights=np.broadcast_to(1.0, len(y)) if weights is None else weights,
+        weights=np.broadcast_to(1.0, columns.shape[1]) if weights is None else weights,
     )
 
 
@@ -304,32 +354,34 @@ def triangle(columns: Array) -> Array:
     parts = [columns[:, whole:].T]
     if whole:
         blocks = columns[:, :whole].reshape(p, -1, size).transpose(1, 2, 0)
-        parts.append(np.linalg.qr(blocks, mode="r").reshape(-1, p))
+        parts.append(np.asarray(np.linalg.qr(blocks, mode="r")).reshape(-1, p))
     return np.asarray(np.linalg.qr(np.vstack(parts), mode="r"))
 
 
-def _refined(factor: Factor, coefficients: Array, x: Array, y: Array) -> tuple[Array, Array]:
-    """Coefficients and residuals after one step; residuals of an exact fit are zero."""
-    residuals = y - coefficients @ x
-    step = factor.solve_gram(x @ residuals)
-    residuals -= step @ x
-    exact = np.linalg.norm(residuals) <= EXACT_FIT * np.linalg.norm(y)
-    return coefficients + step, np.zeros_like(residuals) if exact else residuals
+def _refined(factor: Factor, coefficients: Array, columns: Array, length: float) -> Array:
+    """Coefficients after one step; the outcome, of this length, becomes residuals, which are zero in an exact fit."""
+    x, y = columns[:-1], columns[-1]
+    y -= coefficients @ x
+    step = factor.solve_gram(x @ y)
+    if np.linalg.norm(step * factor.scale) > np.finfo(float).eps * np.linalg.norm(coefficients * factor.scale):
+        y -= step @ x
+    if np.linalg.norm(y) <= EXACT_FIT * length:
+        y[:] = 0.0
+    return np.asarray(coefficients + step)
+
+
+def _lengths(design: Array) -> Array:
+    """(p,) lengths of columns."""
+    return np.sqrt([column @ column for column in design.T])
 
 
 def _is_nested(inner: Array, outer: Array) -> bool:
     """Whether each level of `inner` lies within one level of `outer`."""
+    if len(inner) > SOME_ROWS and not _is_nested(inner[:SOME_ROWS], outer[:SOME_ROWS]):
+        return False
     last = np.zeros(int(inner.max()) + 1, dtype=np.intp)
     last[inner] = outer
     return bool((last[inner] == outer).all())
-
-
-def _sums(columns: Iterable[Array], codes: Array, n: int) -> Array:
-    """(n, p) sums by code of p columns (N,)."""
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    if len(starts) == n and bool((codes[starts] == np.arange(n)).all()):  # rows of a unit stand together, in order
-        return np.column_stack([np.add.reduceat(column, starts) for column in columns])
-    return np.column_stack([np.bincount(codes, column, n) for column in columns])
 
 
 def require_complete(y: Array, x: Array, w: Array, names: Sequence[str]) -> None:

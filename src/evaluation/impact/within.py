@@ -1,6 +1,6 @@
 """What constants for units and periods leave of columns: the within transformation, without a dummy or a sparse matrix.
 
-Columns are (k, N), one after the other, and results too. One code: deviations from weighted means. Two codes on a panel
+One code: deviations from weighted means. Two codes on a panel
 in which every unit has every period and keeps its weight: deviations from the unit's mean, less the weighted mean of
 these in each period. Otherwise the larger of the two sides is eliminated, and the constants λ of the other one solve
 
@@ -13,7 +13,8 @@ Source: Wansbeek and Kapteyn (1989), *Journal of Econometrics* 41(3); Baltagi (2
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,30 +25,61 @@ from scipy import sparse
 Array = np.ndarray
 
 LEVEL = 100.0  # a level this many times what is left of a column costs two digits: the transformation is repeated
+CACHED = 1 << 15  # numbers of a piece of a column that stays in the cache while its means are taken out
+LARGE = 1 << 21  # numbers from which on columns are shared out among threads
+THREADS = 2
 WIDEST = 8  # cells of units by periods for each row, up to which the table is dense
 
 
-def panel_codes(unit: Any, period: Any) -> tuple[Array, Array, pd.Index]:
-    """Codes (N,) of units and of periods, and the distinct ids of units: at once where rows stand in equal blocks."""
-    who, when = np.asarray(unit), np.asarray(period)
-    size = _block(who, when)
-    if not size:
-        (codes, ids), times = codes_of(unit), codes_of(period)[0]
-        return codes, times, ids
-    times = codes_of(when[:size])[0]
-    return np.repeat(np.arange(len(who) // size), size), np.tile(times, len(who) // size), pd.Index(who[::size])
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Panel:
+    """Rows of units, by period or not.
+
+    Attributes:
+        codes: (N,) of units, and of periods if there are any, from 0; each level occurs.
+        ids: distinct ids of units, in the order of their codes.
+        size: rows of each unit where these stand together, in the order of the codes and with the same periods in the
+            same order; otherwise 0.
+    """
+
+    codes: tuple[Array, ...]
+    ids: pd.Index
+    size: int = 0
+
+    @classmethod
+    def of(cls, unit: Any, period: Any = None) -> Panel:
+        """Codes of ids; at once where rows stand in equal blocks."""
+        if period is None:
+            codes, ids = codes_of(unit)
+            return cls(codes=(codes,), ids=ids)
+        who, when = np.asarray(unit), np.asarray(period)
+        size = _block(who, when)
+        if not size:
+            codes, ids = codes_of(unit)
+            return cls(codes=(codes, codes_of(period)[0]), ids=ids)
+        n = len(who) // size
+        times = np.tile(codes_of(when[:size])[0].astype(np.int32), n)
+        return cls(codes=(np.repeat(np.arange(n, dtype=np.int32), size), times), ids=pd.Index(who[::size]), size=size)
 
 
 def _block(unit: Array, period: Array) -> int:
     """Rows of each unit where all units, in increasing order, have the same periods in the same order; otherwise 0."""
     if unit.dtype.kind not in "iu" or not len(unit) or len(period) != len(unit):
         return 0
-    size = int(np.argmax(unit != unit[0])) or len(unit)
+    size = _run(unit)
     if len(unit) % size or len(pd.unique(period[:size])) < size:
         return 0
     units, periods = unit.reshape(-1, size), period.reshape(-1, size)
     increasing = bool((units[1:, 0] > units[:-1, 0]).all())
     return size if increasing and bool((units == units[:, :1]).all() and (periods == periods[0]).all()) else 0
+
+
+def _run(values: Array) -> int:
+    """Length of the first run of equal values."""
+    length = 1024
+    while length < len(values) and bool((values[:length] == values[0]).all()):
+        length *= 2
+    return int(np.argmax(values[:length] != values[0])) or len(values)
 
 
 def codes_of(ids: Any) -> tuple[Array, pd.Index]:
@@ -69,37 +101,48 @@ def codes_of(ids: Any) -> tuple[Array, pd.Index]:
     return (np.cumsum(present) - 1)[shifted], pd.Index(np.flatnonzero(present) + low)
 
 
-def within(columns: Array, codes: tuple[Array, ...], weights: Array | None = None) -> Array:
-    """What constants for the levels of one or two codes leave, (k, N).
+def within(values: Array, codes: Sequence[Array], weights: Array | None = None) -> Array:
+    """What constants for the levels of one or two codes leave of the columns of `values`, (N, k).
 
     Args:
-        columns: (k, N) floats; not changed.
+        values: (N, k); not changed.
         codes: one or two of (N,), from 0, each level occurs.
         weights: (N,) positive; all equal if None.
     """
-    out = np.array(columns, dtype=float, order="C")
-    take_out(out, codes, weights)
-    return out
+    columns = np.array(np.asarray(values, dtype=float).T, order="C")
+    take_out(columns, Panel(codes=tuple(codes), ids=pd.Index([])), weights)
+    return columns.T
 
 
-def take_out(columns: Array, codes: tuple[Array, ...], weights: Array | None = None) -> None:
-    """`within` in place."""
-    means = _means_of(codes, weights)
-    for column in columns:
-        level = means(column)
-        if level > LEVEL * np.sqrt(column @ column / len(column)):
-            means(column)
+def take_out(columns: Array, panel: Panel, weights: Array | None = None) -> None:
+    """`within` in place, for columns (k, N) that are stored one after the other."""
+    means = _means_of(panel, weights)
+    if columns.size < LARGE:
+        for column in columns:
+            _repeated(means, column)
+        return
+    with ThreadPoolExecutor(THREADS) as pool:  # columns do not know of each other: the same digits in any order
+        list(pool.map(lambda column: _repeated(means, column), columns))
+
+
+def _repeated(means: _Means, column: Array) -> None:
+    """Once, or twice where large levels have cost digits."""
+    level = means(column)
+    if level > LEVEL * np.sqrt(column @ column / len(column)):
+        means(column)
 
 
 # Takes a column's constants out in place and returns the largest of those that stand for its level.
 _Means = Callable[[Array], float]
 
 
-def _means_of(codes: tuple[Array, ...], weights: Array | None) -> _Means:
+def _means_of(panel: Panel, weights: Array | None) -> _Means:
     """The cheapest way that is exact for this panel."""
-    if len(codes) == 1:
-        return _One(codes[0], weights)
-    unit, time = codes
+    if len(panel.codes) == 1:
+        return _One(panel.codes[0], weights)
+    unit, time = panel.codes
+    if panel.size and weights is None:
+        return _Blocks(panel.size, None)
     n, periods = int(unit.max()) + 1, int(time.max()) + 1
     whole = len(unit) == n * periods
     if whole and _in_blocks(unit, time, periods) and _kept(weights, unit, n):
@@ -146,12 +189,28 @@ class _Blocks:
         self.weights = None if weights is None else weights / weights.sum()
 
     def __call__(self, column: Array) -> float:
-        table = column.reshape(-1, self.periods)
-        of_units = table @ np.full(self.periods, 1 / self.periods)
-        table -= of_units[:, None]
-        of_periods = (np.full(len(table), 1 / len(table)) if self.weights is None else self.weights) @ table
-        table -= of_periods
-        return _largest(of_units, of_periods)
+        table, share = column.reshape(-1, self.periods), np.full(self.periods, 1 / self.periods)
+        of_periods, largest = np.zeros(self.periods), 0.0
+        step = CACHED // self.periods + 1
+        for start in range(0, len(table), step):
+            piece = table[start : start + step]
+            of_units = piece @ share
+            piece -= of_units[:, None]
+            weights = np.ones(len(piece)) if self.weights is None else self.weights[start : start + step]
+            of_periods += weights @ piece
+            largest = max(largest, _largest(of_units))
+        of_periods /= len(table) if self.weights is None else 1.0
+        _subtract_rows(column, of_periods, step)
+        return max(largest, _largest(of_periods))
+
+
+def _subtract_rows(column: Array, row: Array, copies: int) -> None:
+    """Take a row from each row of a table in one piece; many copies of it side by side make long, fast loops."""
+    width = len(row) * copies
+    whole = len(column) - len(column) % width
+    many = np.tile(row, copies)
+    column[:whole].reshape(-1, width)[...] -= many
+    column[whole:] -= many[: len(column) - whole]
 
 
 class _Balanced:

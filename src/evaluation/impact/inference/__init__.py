@@ -6,25 +6,45 @@ guess.
 """
 
 from evaluation.impact.inference.bands import BAND_DRAWS
+from evaluation.impact.inference.bootstrap import (
+    MULTIPLIER_DRAWS,
+    MultiplierBands,
+    multiplier_bands,
+    multiplier_draws,
+)
 from evaluation.impact.inference.clustering import cluster_table
 from evaluation.impact.inference.covariances import DESCRIPTIONS, Covariance, abadie_imbens, covariance
 from evaluation.impact.inference.few import MINIMUM_CLUSTERS
 from evaluation.impact.inference.joint import WaldTest, wald
-from evaluation.impact.inference.summary import summarize
+from evaluation.impact.inference.multiple import adjust, benjamini_hochberg, holm, romano_wolf, sharpened_q
+from evaluation.impact.inference.randomisation import RandomisationTest, randomisation_test
+from evaluation.impact.inference.summary import summarize, with_wild_tests
 from evaluation.impact.inference.wild import WILD_DRAWS, WildTest, wild_test
 
 __all__ = [
     "BAND_DRAWS",
     "DESCRIPTIONS",
     "MINIMUM_CLUSTERS",
+    "MULTIPLIER_DRAWS",
     "WILD_DRAWS",
     "Covariance",
+    "MultiplierBands",
+    "RandomisationTest",
     "WaldTest",
     "WildTest",
     "abadie_imbens",
+    "adjust",
+    "benjamini_hochberg",
     "cluster_table",
     "covariance",
+    "holm",
+    "multiplier_bands",
+    "multiplier_draws",
+    "randomisation_test",
+    "romano_wolf",
+    "sharpened_q",
     "summarize",
     "wald",
     "wild_test",
+    "with_wild_tests",
 ]

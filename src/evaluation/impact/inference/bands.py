@@ -23,13 +23,19 @@ def sup_t(found: Covariance, pointwise: Array, level: float, seed: int, used: Ar
     if not len(rows):
         return pointwise
     se = found.std_error[rows]
-    values, vectors = np.linalg.eigh(found.matrix[np.ix_(rows, rows)] / np.outer(se, se))
-    keep = values > ZERO_EIGENVALUE * values[-1]
     rng = np.random.Generator(np.random.Philox(seed))
-    draws = rng.standard_normal((BAND_DRAWS, int(keep.sum()))) @ (vectors[:, keep] * np.sqrt(values[keep])).T
+    draws = correlated_normals(found.matrix[np.ix_(rows, rows)] / np.outer(se, se), BAND_DRAWS, rng)
     df = float(np.min(found.df[rows]))
     scale = np.sqrt(rng.chisquare(df, BAND_DRAWS) / df) if np.isfinite(df) else np.ones(BAND_DRAWS)
     return np.asarray(np.maximum(np.quantile(np.abs(draws).max(axis=1) / scale, level), pointwise))
+
+
+def correlated_normals(correlation: Array, draws: int, rng: np.random.Generator) -> Array:
+    """(B, K) normal draws with mean 0 and this correlation, of any rank."""
+    values, vectors = np.linalg.eigh(correlation)
+    keep = values > ZERO_EIGENVALUE * values[-1] if len(values) else np.zeros(0, dtype=bool)
+    normals = rng.standard_normal((draws, int(keep.sum())))
+    return np.asarray(normals @ (vectors[:, keep] * np.sqrt(values[keep])).T)
 
 
 def t_quantile(probability: float, df: Array) -> Array:

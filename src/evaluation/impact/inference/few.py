@@ -78,14 +78,17 @@ def _mark_few(reasons: Array, arms: Arms, codes: Array | None, minimum: int) -> 
 def _clusters_of(groups: Array, table: Array, codes: Array | None) -> Array:
     """(K,) number of clusters that hold a unit of a group on this side; each unit is a cluster if codes is None.
 
-    Clusters of one group, nearly always all of them, are counted by group; only the others are looked at one by one.
+    Clusters of one group are counted by group, which is quick; where there are others, clusters are met one by one.
     """
     n_groups = len(table)
     inside = groups >= 0
     if codes is None:
         return np.asarray(np.bincount(groups[inside], minlength=n_groups) @ table)
-    pairs = codes[inside].astype(np.int64) * n_groups + groups[inside]
-    present = np.bincount(pairs, minlength=(int(codes.max()) + 1) * n_groups).reshape(-1, n_groups) > 0
-    one = present.sum(axis=1) == 1
-    counts: Array = present[one].sum(axis=0) @ table + (present[~one].astype(float) @ table > 0).sum(axis=0)
-    return counts
+    codes, groups = codes[inside], groups[inside]
+    holder = np.full(int(codes.max(initial=-1)) + 1, -1)
+    holder[codes] = groups
+    if (holder[codes] == groups).all():
+        return np.asarray(np.bincount(holder[holder >= 0], minlength=n_groups) @ table)
+    pairs = codes.astype(np.int64) * n_groups + groups
+    present = np.bincount(pairs, minlength=len(holder) * n_groups).reshape(-1, n_groups) > 0
+    return np.asarray((present.astype(float) @ table > 0).sum(axis=0))

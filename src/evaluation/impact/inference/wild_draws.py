@@ -21,14 +21,16 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from evaluation.impact.fixed_effects import within
 from evaluation.impact.inference.clustering import sums
 from evaluation.impact.inference.inversion import AffineDraws
 from evaluation.impact.inference.multipliers import combinations_of, enumerable, multipliers
+from evaluation.impact.within import within
 
 Array = np.ndarray
 Piece = tuple[int, tuple[Any, Any], Array]
 
+# Of the largest; smaller squares are zero. Where all multipliers are equal the draw is the sample, at every hypothesis.
+ROUNDING = 1e-13
 CHUNK = 1 << 23  # numbers held at a time while fixed effects are taken out of the residuals of single clusters
 
 
@@ -135,7 +137,10 @@ def affine_draws(forms: Forms, law: str, draws: int, seed: int, *, restricted: b
     counted = enumerable(law, forms.n_clusters, draws)
     blocks = _all_combinations(law, forms.n_clusters) if counted else multipliers(law, forms.n_clusters, draws, seed)
     found = np.hstack([_statistics(forms, block.astype(float)) for block in blocks])
-    if not restricted:
+    if restricted:
+        settled = np.abs(found[4]) <= ROUNDING * np.max(np.abs(found[4]))
+        found[3:, settled] = 0.0
+    else:
         found[[1, 3, 4]] = 0.0
     return AffineDraws(
         numerator=found[:2], variance=forms.factor * found[2:], sigma=float(np.sqrt(forms.variance)), counted=counted

@@ -1,0 +1,142 @@
+"""Our side of the races: what is timed starts from data in memory, under canonical names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import simulated
+from measure import Numbers, Program
+
+from evaluation.impact import did, matching
+from evaluation.impact.effects import Effects
+from evaluation.impact.fixed_effects import two_way
+from evaluation.impact.inference import covariance, summarize, wild_test
+from evaluation.impact.regression import weighted_least_squares
+from evaluation.sample import FlowStep, Sample
+from evaluation.settings.designs import DESIGNS
+
+OUTCOME = {"column": "y", "role": "primary", "unit": "points", "better": "higher", "source": "measured"}
+SEED = 1
+
+
+def staggered(*, units: int, covariates: int, shuffled: bool, draws: int, gaussian: bool = False) -> Program:
+    """Effects by cohort and period and by event time, with errors, and bands where there are draws.
+
+    The gaussian bands are those of `plug_in`: 20,000 draws from the estimated covariance, not multipliers of units.
+    """
+    sample, design = did_sample(simulated.staggered(units, covariates=covariates, shuffled=shuffled), covariates)
+    bands: dict[str, Any] = {"band_seed": SEED} if draws or gaussian else {}
+    if draws and not gaussian:
+        bands |= {"bands": "multiplier", "band_draws": draws}
+
+    def run() -> list[pd.DataFrame]:
+        result = did.estimate(sample, design)
+        return [summarize(effects, **bands) for effects in (result.group_time, result.aggregates["event_time"])]
+
+    return Program(run=run, numbers=lambda tables: staggered_numbers(*tables))
+
+
+def staggered_numbers(cells: pd.DataFrame, events: pd.DataFrame) -> Numbers:
+    """Labels as the peers' are: cohort and period, or event time."""
+    by_cell = [f"{int(cohort)}, {int(period)}" for cohort, period in zip(cells["cohort"], cells["period"], strict=True)]
+    labels = by_cell + [f"event {int(time)}" for time in events["event_time"]]
+    both = pd.concat([cells, events], ignore_index=True)
+    errors = labelled(labels, both["std_error"])
+    return {"estimate": labelled(labels, both["estimate"]), "std_error": errors, "drawn_error": errors}
+
+
+def fixed_effects(*, rows: int, balanced: bool) -> Program:
+    """Two regressors, constants of units and periods, CR1 by unit."""
+    frame = simulated.two_way(rows, balanced=balanced)
+    names = ["x1", "x2"]
+
+    def run() -> Effects:
+        columns = {name: frame[name].to_numpy() for name in frame}
+        x = np.column_stack([columns[name] for name in names])
+        fit = two_way(columns["y"], x, names, unit=columns["unit"], period=columns["period"])
+        effects = fit.to_effects(np.eye(2), pd.DataFrame({"term": names}), fit.units)
+        covariance(effects, kind="cr1")
+        return effects
+
+    return Program(run=run, numbers=fixed_effects_numbers)
+
+
+def fixed_effects_numbers(effects: Effects) -> Numbers:
+    """Errors of both conventions: linearmodels counts the constants of units as coefficients and takes no G/(G-1)."""
+    names = list(effects.labels["term"])
+    assert effects.regression is not None  # noqa: S101 - for mypy
+    factor = np.sqrt(effects.regression.n_rows / effects.regression.residual_df)
+    errors = {kind: covariance(effects, kind=kind).std_error for kind in ("cr0", "cr1")}
+    return {
+        "estimate": labelled(names, effects.estimate),
+        "std_error": labelled(names, errors["cr1"]),
+        "all_counted_error": labelled(names, errors["cr0"] * factor),
+    }
+
+
+def wild(*, rows: int, clusters: int, draws: int) -> Program:
+    """The fit and the test of its first coefficient, with an interval by test inversion."""
+    frame = simulated.clustered(rows, clusters=clusters)
+    table = frame[["cluster"]]
+
+    def run() -> Any:
+        design = np.column_stack([frame["x1"], frame["x2"], np.ones(len(frame))])
+        fit = weighted_least_squares(frame["y"].to_numpy(), design, ["x1", "x2", "constant"])
+        effects = fit.to_effects(np.eye(3)[0], pd.DataFrame({"term": ["x1"]}))
+        return wild_test(effects, table, law="rademacher", draws=draws, seed=SEED)
+
+    return Program(run=run, numbers=lambda test: {"statistic": {"x1": test.statistic}, "p_value": {"x1": test.p_value}})
+
+
+def nearest(*, number: int) -> Program:
+    """One nearest neighbour with replacement on the logit score; score and standard error included."""
+    x, treated, y = simulated.people(number)
+    sample, design = arms_sample(x, treated, y, distance="propensity_logit", replace=True)
+    return Program(
+        run=lambda: matching.estimate(sample, design),
+        numbers=lambda found: {"estimate": {"att": float(found.blocks[0].effects.estimate[0])}},
+    )
+
+
+def labelled(labels: list[str], values: Any) -> Mapping[str, float]:
+    """Numbers by label; what is missing is left out."""
+    pairs = zip(labels, np.asarray(values, dtype=float), strict=True)
+    return {label: float(value) for label, value in pairs if np.isfinite(value)}
+
+
+# samples --------------------------------------------------------------------------------------------------------------
+
+
+def did_sample(frame: pd.DataFrame, covariates: int) -> tuple[Sample, Any]:
+    """The panel under our canonical names, in the order of its rows, with the design that goes with it."""
+    canonical = frame.rename(columns={"outcome": "outcome_1"})
+    canonical["cohort"] = canonical["cohort"].astype("Int64").replace(0, pd.NA)
+    canonical["treated"] = canonical["cohort"].notna()
+    canonical["weight"] = 1.0
+    design = DESIGNS["did"](
+        id="bench", method="did", outcomes=[OUTCOME], unit="unit", time="t", cohort={"column": "first", "never": [0]},
+        estimator="doubly_robust", covariates=[f"x{k + 1}" for k in range(covariates)],
+    )  # fmt: skip
+    return sample_of(canonical, {name: name for name in canonical}), design
+
+
+def arms_sample(x: np.ndarray, treated: np.ndarray, y: np.ndarray, **options: object) -> tuple[Sample, Any]:
+    """A cross-section under our canonical names, with the design that goes with it."""
+    covariates = [f"x{k}" for k in range(1, x.shape[1] + 1)]
+    frame = pd.DataFrame(x, columns=[f"covariate_{k}" for k in range(1, x.shape[1] + 1)])
+    frame = frame.assign(unit=np.arange(len(y)), treated=treated, outcome_1=y, weight=1.0)
+    design = DESIGNS["matching"](
+        id="bench", method="matching", outcomes=[OUTCOME], treatment="d", covariates=covariates, **options
+    )
+    return sample_of(frame, dict(zip(frame.columns[: len(covariates)], covariates, strict=True))), design
+
+
+def sample_of(frame: pd.DataFrame, names: dict[str, str]) -> Sample:
+    """A sample that was not read from a file."""
+    return Sample(
+        id="bench", frame=frame, names=names, codebook=pd.DataFrame(), data_sha256="0" * 64, data_source="simulated",
+        flow=(FlowStep(step="read", dropped=0, left=len(frame), reason="simulated rows"),), rows_read=len(frame),
+    )  # fmt: skip

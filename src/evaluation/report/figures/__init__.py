@@ -1,0 +1,43 @@
+"""Figures, each a function of one or two tables of aggregates.
+
+Every function returns a matplotlib Figure that carries its own text alternative (`alt`), written from the numbers it
+shows. `svg` turns it into text that does not change from run to run, to be put inside a page; `show` displays it in a
+notebook. Nothing is estimated here: standard errors, intervals, weights and breakdown values come with the tables.
+
+Colours are Okabe and Ito's, told apart by readers with any colour vision; no meaning rests on colour alone.
+"""
+
+from typing import TYPE_CHECKING
+
+from evaluation.report.figures.cohorts import cohort_timeline, group_time, group_time_map
+from evaluation.report.figures.comparisons import forest, love_plot, means, territories
+from evaluation.report.figures.drawing import Drawing, alt, show, svg
+from evaluation.report.figures.event_time import event_study
+from evaluation.report.figures.robustness import bacon, estimators, honest_fan, leave_one_out
+from evaluation.report.figures.trends import raw_trends
+from evaluation.report.locale import Lang
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "Drawing",
+    "Figure",
+    "Lang",
+    "alt",
+    "bacon",
+    "cohort_timeline",
+    "estimators",
+    "event_study",
+    "forest",
+    "group_time",
+    "group_time_map",
+    "honest_fan",
+    "leave_one_out",
+    "love_plot",
+    "means",
+    "raw_trends",
+    "show",
+    "svg",
+    "territories",
+]
