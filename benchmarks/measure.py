@@ -134,7 +134,7 @@ class Worker:
         return self._ask("lap", 3 * self._box)
 
     def numbers(self) -> Numbers:
-        """What the last run found."""
+        """What the first run found; to be asked before another one."""
         return self._ask("numbers", PREPARING)
 
     def stop(self) -> None:
@@ -200,11 +200,9 @@ def _serve(pipe: Connection, prepare: Callable[..., Program], *arguments: object
     try:
         program = prepare(*arguments)
         pipe.send((True, None))
-        found = None
+        held: list[Any] = []
         while True:
-            question = pipe.recv()
-            found, answer = _reply(question, program, found)
-            pipe.send((True, answer))
+            pipe.send((True, _reply(pipe.recv(), program, held)))
     except (EOFError, OSError):
         return
     except BaseException as problem:  # noqa: BLE001 - whatever stops a peer is reported in the table
@@ -219,17 +217,19 @@ def _be_silent() -> None:
         os.dup2(nothing, stream)
 
 
-def _reply(question: str, program: Program, found: Any) -> tuple[Any, Any]:
+def _reply(question: str, program: Program, held: list[Any]) -> Any:
+    """Only the first run's result is held, and let go before the next run."""
     if question == "numbers":
-        return found, program.numbers(found)
-    del found
+        return program.numbers(held[0])
+    held.clear()
     gc.collect()
     if question == "lap":
-        return _timed(program)
+        return _timed(program)[1]
     _forget_peak()
     before = _resident()
     found, lap = _timed(program)
-    return found, First(lap=lap, peak=_peak(), before=before)
+    held.append(found)
+    return First(lap=lap, peak=_peak(), before=before)
 
 
 def _timed(program: Program) -> tuple[Any, Lap]:

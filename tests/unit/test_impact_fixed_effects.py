@@ -199,15 +199,6 @@ def test_many_rows_in_blocks_keep_the_digits_of_nearly_collinear_columns():
     np.testing.assert_allclose(found.coefficients, [1.0, 2.0], atol=1e-6)
 
 
-def test_threads_change_no_digit(monkeypatch):
-    rng = np.random.default_rng(20250101)
-    codes = [np.repeat(np.arange(20), 5), np.tile(np.arange(5), 20)]
-    values = rng.normal(size=(100, 3))
-    one_by_one = within(values, codes)
-    monkeypatch.setattr("evaluation.impact.within.LARGE", 1)
-    np.testing.assert_array_equal(within(values, codes), one_by_one)
-
-
 def test_collinear_columns_are_named_with_their_partners():
     table = gappy(weighted=True)
     table["c"] = 2 * table["a"] - table["b"]

@@ -192,7 +192,9 @@ def test_a_larger_bound_never_gives_a_narrower_set():
 def test_without_sampling_error_intervals_shrink_to_the_identified_set(restriction):
     study = random_study(np.random.default_rng(11), 4, 2)
     tiny = honest.EventStudy.of(study.estimate, 1e-14 * study.covariance, 4)
-    bound = 1.0 if restriction == "relative_magnitudes" else 1.2 * np.abs(np.diff(study.steps[:4] @ study.estimate)).max()
+    bound = (
+        1.0 if restriction == "relative_magnitudes" else 1.2 * np.abs(np.diff(study.steps[:4] @ study.estimate)).max()
+    )
     found = ends(getattr(honest, restriction)(tiny, bound))
     low, high = honest.identified_set(study, restriction, bound)
     if restriction == "relative_magnitudes":

@@ -92,7 +92,11 @@ def test_power_and_bias_against_draws(test):
 def test_scaling_the_outcome_scales_slopes():
     small = roth(3)
     large = Pretest(
-        covariance=1e8 * small.covariance, direction=small.direction, across=1e8 * small.across, horizon=1.0, headline=1e4
+        covariance=1e8 * small.covariance,
+        direction=small.direction,
+        across=1e8 * small.across,
+        horizon=1.0,
+        headline=1e4,
     )
     for test in ("joint", "any"):
         ours, theirs = trend_power(small, 0.8, test), trend_power(large, 0.8, test)

@@ -176,7 +176,8 @@ def leave_one_out(
 ) -> LeaveOneOut:
     """Estimate again without each group; of more than `refits` groups, only without those that move the estimate most.
 
-    For the others the change is that of the linear representation, -Σ influence / (n - n_g): exact for a mean, close otherwise.
+    For the others the change is that of the linear representation, -Σ influence / (n - n_g): exact for a mean, close
+    otherwise.
 
     Args:
         sample: canonical columns.
@@ -329,7 +330,9 @@ def unidentified(sample: Sample, result: DidResult) -> Unidentified:
     both = weight.merge(found, on=["cohort", "period"], how="left", indicator=True)
     both = both.merge(result.skipped[["cohort", "period", "reason"]], on=["cohort", "period"], how="left")
     lost = both[both["_merge"] == "left_only"]
-    reasons = lost["reason"].fillna("no comparison, no period before, or dropped").value_counts().to_dict()
+    reasons = (
+        lost["reason"].astype(object).fillna("no comparison, no period before, or dropped").value_counts().to_dict()
+    )
     share = float(lost["weight"].sum() / both["weight"].sum()) if len(both) else float("nan")
     return Unidentified(
         cells=len(both),

@@ -102,7 +102,8 @@ def _one_base_period(sample: Sample, design: Any, result: DidResult) -> DidResul
 
 def _pretrends(case: _Case) -> _Found:
     effects, test = _pretrend_test(case)
-    times = sorted({int(time) for time in effects.labels["event_time"]})
+    seen = case.result.pre_treatment if len(case.result.pre_treatment) else effects
+    times = sorted({int(time) for time in seen.labels["event_time"]})
     number, joint = checks.pretrend(test, times)
     powered, found = _power(case, effects, joint)
     equivalence = pretrends.equivalence(effects, case.clusters)
@@ -221,13 +222,17 @@ def _composition(case: _Case) -> _Found:
 
 
 def _dip(case: _Case) -> _Found:
-    name = "dip.change_smd"
+    names = {"dip.change_smd": "change_smd", "dip.level_smd": "level_smd", "dip.adjustment": "adjustment"}
     found = _attempt(lambda: did_comparability.dip(case.sample, case.design, case.clusters))
     if isinstance(found, str) or found.reason:
-        return [checks.not_run(name, found if isinstance(found, str) else found.reason)], {}
-    if not np.isfinite(found.change_smd):
-        return [checks.not_run(name, "no cohort has two periods before treatment")], {"dip": found.table}
-    return [checks.measured(name, found.change_smd, found.detail)], {"dip": found.table}
+        reason = found if isinstance(found, str) else found.reason
+        return [checks.not_run(name, reason) for name in names], {}
+    made = []
+    for name, attribute in names.items():
+        value = float(getattr(found, attribute))
+        known = checks.measured(name, value, found.detail) if np.isfinite(value) else None
+        made.append(known or checks.not_run(name, "no cohort has two periods before treatment"))
+    return made, {"dip": found.table}
 
 
 def _not_identified(case: _Case) -> _Found:

@@ -82,9 +82,14 @@ def adjusted(rows: pd.DataFrame, design: Design, outcomes: Effects | None, draws
             estimate, std_error = (chosen[column].to_numpy(dtype=float) for column in ("estimate", "std_error"))
             out[confirmatory[members]] = inference.romano_wolf(estimate, std_error, draws[:, members])
         else:
-            method = design.inference.adjustment
-            out[confirmatory[members]] = inference.adjust(chosen["p_value"].to_numpy(dtype=float), _named(method))
+            out[confirmatory[members]] = _counted(chosen["p_value"].to_numpy(dtype=float), design.inference.adjustment)
     return out
+
+
+def _counted(p_values: np.ndarray, method: str) -> np.ndarray:
+    """Adjusted p-values; an outcome that was declared and has none stays without one, and still counts."""
+    known = np.isfinite(p_values)
+    return np.where(known, inference.adjust(np.where(known, p_values, 1.0), _named(method)), np.nan)
 
 
 def _named(method: str) -> Any:

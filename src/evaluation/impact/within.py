@@ -14,7 +14,6 @@ Source: Wansbeek and Kapteyn (1989), *Journal of Econometrics* 41(3); Baltagi (2
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +25,6 @@ Array = np.ndarray
 
 LEVEL = 100.0  # a level this many times what is left of a column costs two digits: the transformation is repeated
 CACHED = 1 << 15  # numbers of a piece of a column that stays in the cache while its means are taken out
-LARGE = 1 << 21  # numbers from which on columns are shared out among threads
-THREADS = 2
 WIDEST = 8  # cells of units by periods for each row, up to which the table is dense
 
 
@@ -117,19 +114,10 @@ def within(values: Array, codes: Sequence[Array], weights: Array | None = None) 
 def take_out(columns: Array, panel: Panel, weights: Array | None = None) -> None:
     """`within` in place, for columns (k, N) that are stored one after the other."""
     means = _means_of(panel, weights)
-    if columns.size < LARGE:
-        for column in columns:
-            _repeated(means, column)
-        return
-    with ThreadPoolExecutor(THREADS) as pool:  # columns do not know of each other: the same digits in any order
-        list(pool.map(lambda column: _repeated(means, column), columns))
-
-
-def _repeated(means: _Means, column: Array) -> None:
-    """Once, or twice where large levels have cost digits."""
-    level = means(column)
-    if level > LEVEL * np.sqrt(column @ column / len(column)):
-        means(column)
+    for column in columns:
+        level = means(column)
+        if level > LEVEL * np.sqrt(column @ column / len(column)):
+            means(column)
 
 
 # Takes a column's constants out in place and returns the largest of those that stand for its level.

@@ -242,19 +242,23 @@ def _conventional(effects: Effects) -> Covariance:
 def _heteroskedastic(effects: Effects, kind: str) -> Covariance:
     fit, loading = required_fit(effects, kind)
     rows = fit.scores(_LEVERAGE_POWER[kind]) @ (fit.bread @ loading.T)
-    by_unit = sums(rows, effects.units.get_indexer(row_units(fit)), effects.n_units)
+    by_unit = sums(rows, fit.rows_among(effects.units), effects.n_units)
     factor = fit.n_rows / fit.residual_df if kind == "hc1" else 1.0
     return Covariance(matrix=factor * square(by_unit), df=np.full(len(effects), float(fit.residual_df)), kind=kind)
 
 
 def _cluster_robust(effects: Effects, codes: Mapping[str, Array], kind: str) -> Covariance:
     fit, loading = required_fit(effects, kind)
-    rows = effects.units.get_indexer(row_units(fit))
-    by_subset = subsets({name: code[rows] for name, code in codes.items()})
-    pieces = {names: _one_way(fit, loading, code, kind) for names, code in by_subset.items()}
+    rows = fit.rows_among(effects.units)
+    of_rows = subsets({name: code[rows] for name, code in codes.items()})
+    if kind in ("cr2", "cr3"):
+        power = -0.5 if kind == "cr2" else -1.0
+        pieces = {names: adjusted(fit, loading, code, power=power) for names, code in of_rows.items()}
+    else:
+        pieces = {names: _unadjusted(effects, code) for names, code in subsets(codes).items()}
     matrix, repaired = combined({names: piece[0] for names, piece in pieces.items()})
     sizes = counts(codes)
-    factor = cr1_factor(fit, by_subset, sizes) if kind == "cr1" else 1.0
+    factor = cr1_factor(fit, of_rows, sizes) if kind == "cr1" else 1.0
     return Covariance(
         matrix=factor * matrix,
         df=np.min([pieces[(name,)][1] for name in codes], axis=0),
@@ -271,10 +275,7 @@ def cr1_factor(fit: Regression, by_subset: Mapping[tuple[str, ...], Array], size
     return sizes[name] / (sizes[name] - 1) * (fit.n_rows - 1) / (fit.n_rows - k)
 
 
-def _one_way(fit: Regression, loading: Array, codes: Array, kind: str) -> tuple[Array, Array]:
-    """Covariance (K, K) and degrees of freedom (K,) for one clustering of the rows."""
-    if kind in ("cr2", "cr3"):
-        return adjusted(fit, loading, codes, power=-0.5 if kind == "cr2" else -1.0)
-    codes = compact(codes)
-    by_cluster = sums(fit.scores() @ (fit.bread @ loading.T), codes, int(codes.max()) + 1)
-    return square(by_cluster), np.full(len(loading), len(by_cluster) - 1.0)
+def _unadjusted(effects: Effects, codes: Array) -> tuple[Array, Array]:
+    """Covariance (K, K) and degrees of freedom (K,) for one clustering of the units, from sums of influence."""
+    by_cluster = effects.cluster_sums(compact(codes)) / effects.n_units
+    return square(by_cluster), np.full(len(effects), len(by_cluster) - 1.0)

@@ -7,8 +7,6 @@ notebook. Nothing is estimated here: standard errors, intervals, weights and bre
 Colours are Okabe and Ito's, told apart by readers with any colour vision; no meaning rests on colour alone.
 """
 
-from typing import TYPE_CHECKING
-
 from evaluation.report.figures.cohorts import cohort_timeline, group_time, group_time_map
 from evaluation.report.figures.comparisons import forest, love_plot, means, territories
 from evaluation.report.figures.drawing import Drawing, alt, show, svg
@@ -17,12 +15,8 @@ from evaluation.report.figures.robustness import bacon, estimators, honest_fan, 
 from evaluation.report.figures.trends import raw_trends
 from evaluation.report.locale import Lang
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 __all__ = [
     "Drawing",
-    "Figure",
     "Lang",
     "alt",
     "bacon",

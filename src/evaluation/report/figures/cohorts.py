@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 State = Literal["clear", "unclear", "reference", "missing"]
 
 _DARK: Final = 0.45  # luminance below which white ink reads better
+_BARS: Final = 76  # points across the bars of units and their numbers
 _LETTERS: Final = 4.6  # points that a digit of a cell takes
 _NARROW: Final = 0.17  # inches of the narrowest column, written upwards
 _PALE: Final = 0.45  # share of the colour that is left in an unclear cell
@@ -58,7 +59,7 @@ class _Grid:
 
     def cells(self) -> Iterator[tuple[int, int, float, State]]:
         """Row, column, value (NaN if missing) and state of each."""
-        known = {key: row for key, row in zip(self.rows.index, self.rows.itertuples(), strict=True)}
+        known = dict(zip(self.rows.index, self.rows.itertuples(), strict=True))
         for i, cohort in enumerate(self.cohorts):
             for j, period in enumerate(self.time.labels):
                 row = known.get((cohort, period))
@@ -258,7 +259,7 @@ def _map_alt(grid: _Grid, unit: str, lang: Lang, level: float) -> str:
     )
     if not missing:
         return f"{head}."
-    return head + said(f" ; {missing} cases ne sont pas identifiées.", f"; {missing} cells are not identified.", lang)
+    return head + said(f" ; cases non identifiées : {missing}.", f"; cells not identified: {missing}.", lang)
 
 
 # status ---------------------------------------------------------------------------------------------------------------
@@ -297,7 +298,8 @@ def _count_units(axes: "Axes", rows: pd.DataFrame, groups: Sequence[str], lang: 
             _units(rows, group, lang), (value, place), (3, 0), textcoords="offset points", va="center", fontsize=SMALL
         )
     axes.set_ylim(len(groups), 0)
-    axes.set_xlim(0, 1.9 * max(*largest, 1))  # the numbers stand to the right of the bars
+    room = max(len(_units(rows, group, lang)) for group in groups) * _LETTERS + 6
+    axes.set_xlim(0, max(*largest, 1) / max(1 - room / _BARS, 0.15))  # the numbers stand to the right of the bars
     axes.set_yticks([])
     axes.set_xticks([0])
     axes.set_xlabel(word("units", lang))
@@ -325,11 +327,13 @@ def _timeline_alt(rows: pd.DataFrame, groups: Sequence[str], lang: Lang) -> str:
 
 
 def _status_words(rows: pd.DataFrame, group: str, lang: Lang) -> str:
-    """'12 unités, avec de 2004 à 2007'."""
+    """'12 unités, traitées de 2004 à 2007'."""
     own = rows[rows.group == group]
     treated = in_time(own.period[own.treated.astype(bool)])
     units = f"{_units(rows, group, lang)} {word('units', lang)}"
     if not treated:
-        return f"{units}, " + said("toujours sans", "always without", lang)
-    when = treated[0] if len(treated) == 1 else span(treated[0], treated[-1], lang)
-    return f"{units}, {word('with', lang)} {when}"
+        return f"{units}, " + said("jamais traitées", "never treated", lang)
+    when = (
+        said(f"en {treated[0]}", f"in {treated[0]}", lang) if len(treated) == 1 else span(treated[0], treated[-1], lang)
+    )
+    return f"{units}, {said('traitées', 'treated', lang)} {when}"

@@ -147,7 +147,7 @@ def _band(axes: "Axes", drawn: pd.DataFrame, lang: Lang) -> None:
 def _time_axis(axes: "Axes", rows: pd.DataFrame, lang: Lang) -> None:
     """Every period that fits, zero among them; below each, in brackets, its number of cohorts."""
     labels = [_tick(row, lang) for _, row in rows.iterrows()]
-    step = label_every([part for label in labels for part in label.split("\n")])
+    step = label_every([max(label.split("\n"), key=len) for label in labels])
     kept = [place for place, time in enumerate(rows.event_time) if time % step == 0]
     axes.set_xticks([int(rows.event_time[place]) for place in kept], [labels[place] for place in kept])
     counted = f"\n{word('cohorts', lang)}" if has(rows, "cohorts") else ""

@@ -28,12 +28,14 @@ from evaluation.report.figures.wording import (
     axis,
     comparison_name,
     estimator_name,
+    group_name,
     in_unit,
     interval_name,
     left_out_name,
     listed,
     said,
     value_of,
+    without,
     word,
 )
 from evaluation.report.locale import Lang
@@ -42,13 +44,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_KINDS: Final = ("relative_magnitudes", "smoothness")
+_SYMBOLS: Final[Mapping[str, str]] = {"relative_magnitudes": "M̄", "smoothness": "M"}
 _MARKERS: Final[Mapping[str, tuple[str, str]]] = {
     "treated_vs_never": ("s", BLUE),
     "earlier_vs_later": ("o", GREEN),
     "later_vs_earlier": ("x", ORANGE),
     "treated_vs_always": ("+", ORANGE),
 }
+_NAMED: Final = 6  # comparisons whose names fit beside their points
 _SHOWN: Final = 25  # groups left out that one figure can hold
 
 
@@ -77,15 +80,15 @@ def honest_fan(
         InternalError: a column is missing, or there is no row with a bound, or two for one bound.
     """
     rows = required(table, ("kind", "m", "ci_low", "ci_high"), "honest_fan")
-    bounded = drawable(rows[rows.kind.isin(_KINDS)].sort_values(["kind", "m"]), "honest_fan", ["kind", "m"])
+    bounded = drawable(rows[rows.kind.isin(list(_SYMBOLS))].sort_values(["kind", "m"]), "honest_fan", ["kind", "m"])
     original = rows[rows.kind == "original"].head(1)
-    kinds = [kind for kind in _KINDS if (bounded.kind == kind).any()]
+    kinds = [kind for kind in _SYMBOLS if (bounded.kind == kind).any()]
     values = breakdown or {}
     with sheet(0.4 + 2.7 * len(kinds)) as figure:
         for axes, kind in zip(figure.subplots(len(kinds), 1, squeeze=False)[:, 0], kinds, strict=True):
             part = bounded[bounded.kind == kind]
             _fan(axes, original, part, values.get(kind), lang)
-            axes.set_xlabel(word(kind, lang) + (in_unit(outcome_unit, lang) if kind == "smoothness" else ""))
+            axes.set_xlabel(axis(kind, outcome_unit if kind == "smoothness" else "", lang), fontsize=SMALL + 1)
             axes.set_ylabel(axis("effect", outcome_unit, lang))
     return described(figure, _fan_alt(original, bounded, values, outcome_unit, lang, level), lang)
 
@@ -114,6 +117,7 @@ def bacon(table: pd.DataFrame, outcome_unit: str = "", lang: Lang = "fr", *, two
             label = f"{word('two_way', lang)} : " if lang == "fr" else f"{word('two_way', lang)}: "
             label += locale.number(two_way, lang)
             axes.axhline(two_way, color="black", linewidth=1.2, linestyle="--", label=locale.typography(label, lang))
+        _name_few(axes, rows, lang)
         axes.set_xlim(left=0)
         axes.margins(x=0.12, y=0.12)
         axes.set_xlabel(f"{word('weight', lang)} (%)")
@@ -149,12 +153,13 @@ def leave_one_out(
     rows = drawable(rows[rows.estimate.notna()], "leave_one_out", ["kind", "left_out"])
     names = [left_out_name(str(row.kind), text_of(row.left_out), lang) for row in rows.itertuples()]
     rows = filled(rows.assign(label=names), "ci_low", "ci_high")
-    shown = rows[:_SHOWN]
+    shown, title = _without_prefix(rows[:_SHOWN], lang)
     hollow = [value is False or value == 0 for value in shown.get("exact", pd.Series(True, shown.index))]
     with canvas(forest_height(shown) + 0.3) as (figure, axes):
         draw_forest(axes, shown, hollow, outcome_unit, lang)
+        axes.set_ylabel(title)
         _full_line(axes, full, lang)
-        legend_below(figure, [*axes.get_legend_handles_labels()[0], *_hidden(len(rows), lang)])
+        legend_below(figure, [*axes.get_legend_handles_labels()[0], *_notes(len(rows), any(hollow), lang)])
     return described(figure, _leave_one_out_alt(rows, full, outcome_unit, lang, level), lang)
 
 
@@ -242,11 +247,11 @@ def _fan_alt(
     )
     points = [(word("parallel", lang).replace("\n", " "), _ends(row, lang)) for row in original.itertuples()]
     points += [
-        (f"{'M̄' if row.kind == 'relative_magnitudes' else 'M'} = {locale.number(float(row.m), lang)}", _ends(row, lang))
+        (f"{_SYMBOLS[str(row.kind)]} = {locale.number(float(row.m), lang)}", _ends(row, lang))
         for row in rows.itertuples()
     ]
     known = [(kind, value) for kind, value in breakdown.items() if not np.isnan(value) and (rows.kind == kind).any()]
-    ends = [f"{word(kind, lang)[:2].strip()} : {_breakdown_words(value, lang)}." for kind, value in known]
+    ends = [listed([(_SYMBOLS[kind], _breakdown_words(value, lang))], lang) for kind, value in known]
     return " ".join([head, listed(points, lang), *ends])
 
 
@@ -273,6 +278,18 @@ def _comparisons(axes: "Axes", kind: str, rows: pd.DataFrame, lang: Lang) -> Non
     )  # fmt: skip
 
 
+def _name_few(axes: "Axes", rows: pd.DataFrame, lang: Lang) -> None:
+    """'2004 / jamais' above each point, where there are few."""
+    if len(rows) > _NAMED or "treated" not in rows or "comparison" not in rows:
+        return
+    for row in rows.itertuples():
+        other = group_name("never", lang) if pd.isna(row.comparison) else text_of(row.comparison)
+        axes.annotate(
+            f"{text_of(row.treated)} / {other}", (100 * float(row.weight), float(row.estimate)), (0, 7),
+            textcoords="offset points", ha="center", fontsize=SMALL,
+        )  # fmt: skip
+
+
 def _bacon_alt(rows: pd.DataFrame, two_way: float | None, unit: str, lang: Lang) -> str:
     share = locale.percent(float(rows.weight[rows.forbidden.astype(bool)].sum()), lang)
     low, high = (locale.number(float(value), lang) for value in (rows.estimate.min(), rows.estimate.max()))
@@ -297,27 +314,40 @@ def _kinds(rows: pd.DataFrame, lang: Lang) -> Iterator[tuple[str, str]]:
 # groups left out ------------------------------------------------------------------------------------------------------
 
 
+def _without_prefix(rows: pd.DataFrame, lang: Lang) -> tuple[pd.DataFrame, str]:
+    """Where all rows leave out the same kind of group, its words stand once, beside the axis."""
+    kinds = rows.kind.unique()
+    if len(kinds) > 1:
+        return rows, ""
+    names = [group_name(text_of(name), lang) for name in rows.left_out]
+    return rows.assign(label=names), f"{without(str(kinds[0]), lang)} …"
+
+
 def _full_line(axes: "Axes", full: Mapping[str, Any], lang: Lang) -> None:
     """The effect with all as a line, its interval as a strip."""
-    estimate, low, high = (full.get(name) for name in ("estimate", "ci_low", "ci_high"))
+    row = pd.Series({"ci_low": float("nan"), "ci_high": float("nan"), **full}, dtype=float)
     label = said(f"{word('full', lang)} : ", f"{word('full', lang)}: ", lang)
-    axes.axvline(estimate, color="black", linewidth=1.2, linestyle="--", label=f"{label}{_value(full, lang)}")
-    if pd.notna(low) and pd.notna(high):
-        axes.axvspan(low, high, color=GREY, alpha=0.15, linewidth=0)
+    axes.axvline(row.estimate, color="black", linewidth=1.2, linestyle="--", label=f"{label}{value_of(row, lang)}")
+    if pd.notna(row.ci_low) and pd.notna(row.ci_high):
+        axes.axvspan(row.ci_low, row.ci_high, color=GREY, alpha=0.15, linewidth=0)
 
 
 def _value(full: Mapping[str, Any], lang: Lang) -> str:
     return value_of(pd.Series({"ci_low": None, "ci_high": None, **full}), lang)
 
 
-def _hidden(rows: int, lang: Lang) -> list[Any]:
-    """A line of the legend about the rows that are not drawn."""
+def _notes(rows: int, approximated: bool, lang: Lang) -> list[Any]:
+    """Lines of the legend about approximations and about rows that are not drawn."""
     from matplotlib.lines import Line2D
 
-    if rows <= _SHOWN:
-        return []
-    text = said(f"{_SHOWN} lignes sur {rows}", f"{_SHOWN} of {rows} rows", lang)
-    return [Line2D([], [], linestyle="", label=text)]
+    notes = []
+    if approximated:
+        text = said("approché, sans nouvelle estimation", "approximated, without a new estimate", lang)
+        notes.append(Line2D([], [], color=GREY, marker="o", markerfacecolor="white", linestyle="", label=text))
+    if rows > _SHOWN:
+        text = said(f"{_SHOWN} lignes sur {rows}", f"{_SHOWN} of {rows} rows", lang)
+        notes.append(Line2D([], [], linestyle="", label=text))
+    return notes
 
 
 def _leave_one_out_alt(rows: pd.DataFrame, full: Mapping[str, Any], unit: str, lang: Lang, level: float) -> str:

@@ -77,7 +77,7 @@ def raw_trends(table: pd.DataFrame, outcome_unit: str = "", lang: Lang = "fr") -
     rows = filled(drawable(rows[rows["mean"].notna()], "raw_trends", ["group", "period"]), "ci_low", "ci_high")
     time = Timeline.of(rows.period)
     lines = [_line(group, rows, time, lang) for group in _order(rows.group)]
-    height = max(3.2, _FRAME + _LETTER * len(lines))
+    height = max(3.2, _FRAME + 1.4 * _LETTER * len(lines))
     with canvas(height) as (figure, axes):
         for line, (colour, dashes) in zip(lines, _styles(lines), strict=True):
             _draw(axes, line, colour, dashes)

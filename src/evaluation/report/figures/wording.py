@@ -15,7 +15,6 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "périodes depuis le début (0 = première période avec)",
         "periods since the start (0 = first with)",
     ),
-    "always": ("toujours", "always"),
     "anticipation": ("anticipation possible", "possible anticipation"),
     "band": ("bande simultanée", "simultaneous band"),
     "baseline": ("repère", "baseline"),
@@ -27,7 +26,7 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "full": ("avec tous", "with all"),
     "mean": ("moyenne", "mean"),
     "no_row": ("non observé", "not observed"),
-    "not_identified": ("× : non identifié", "×: not identified"),
+    "not_identified": ("non identifié", "not identified"),
     "parallel": ("tendances\nparallèles", "parallel\ntrends"),
     "period": ("période", "period"),
     "post": ("après", "after"),
@@ -110,7 +109,14 @@ def comparison_name(kind: str, lang: Lang) -> str:
 
 def left_out_name(kind: str, name: str, lang: Lang) -> str:
     """'sans la cohorte 2004', 'without cohort 2004'."""
-    return f"{said(*_LEFT_OUT.get(kind, _WORDS['without']), lang)} {group_name(name, lang)}"
+    if kind == "cohort" and name in ("never", "never treated"):
+        return said("sans les jamais traités", "without the never treated", lang)
+    return f"{without(kind, lang)} {group_name(name, lang)}"
+
+
+def without(kind: str, lang: Lang) -> str:
+    """'sans la cohorte', 'without cohort'; of one's own kinds, 'sans'."""
+    return said(*_LEFT_OUT.get(kind, _WORDS["without"]), lang)
 
 
 def said(french: str, english: str, lang: Lang) -> str:

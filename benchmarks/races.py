@@ -1,0 +1,238 @@
+"""Which jobs are raced, against whom, and what is asked of us. Nothing heavy is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from measure import Numbers, Program
+
+DRAWS = 999
+WILD_DRAWS = 9_999
+FROM_UNITS = 200_000  # targets for difference-in-differences hold from here on
+MEMORY_TARGET = 0.7  # of the fastest peer's peak
+
+# Largest gap to ours that still counts as the same number: absolute for estimates and p-values, else relative.
+# Errors by draws, and p-values, differ by chance: 4 % is one standard deviation for an interquartile range of 999
+# draws, and the largest of 58 is shown; the standard deviation of the difference of two p-values is at most 0.7 %.
+TOLERANCES = {
+    "estimate": 1e-9,
+    "std_error": 1e-7,
+    "all_counted_error": 1e-7,
+    "statistic": 1e-7,
+    "drawn_error": 0.20,
+    "p_value": 0.03,
+}
+ABSOLUTE = ("estimate", "p_value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A program in a race.
+
+    Attributes:
+        name: as shown.
+        maker: function of ours.py or peers.py, "module:function".
+        target: how many times faster than the fastest peer it is to be; None for peers, and where nothing is asked.
+        tolerances: other than `TOLERANCES`.
+        why: reason for them.
+    """
+
+    name: str
+    maker: str
+    target: float | None = None
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+    why: str = ""
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is one of our programs."""
+        return self.maker.startswith("ours:")
+
+    def tolerance(self, measure: str) -> float:
+        """Largest gap that counts as equal."""
+        return self.tolerances.get(measure, TOLERANCES[measure])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Race:
+    """One job for several programs; the first is ours, and all others run in turns with it.
+
+    Attributes:
+        name: for `--only`.
+        title: what is done.
+        family: races that differ in size only have the same.
+        size: grows with the work.
+        job: arguments of the makers.
+        contenders: ours first.
+        memory_target: share of the fastest peer's peak; None where nothing is asked.
+    """
+
+    name: str
+    title: str
+    family: str
+    size: int
+    job: Mapping[str, Any]
+    contenders: tuple[Contender, ...]
+    memory_target: float | None = None
+
+
+def make(maker: str, job: Mapping[str, Any]) -> Program:
+    """The program, in the child that runs it."""
+    module, _, function = maker.partition(":")
+    made = getattr(import_module(module), function)(**job)
+    assert isinstance(made, Program)  # noqa: S101 - for mypy
+    return made
+
+
+def gaps(ours: Numbers, theirs: Numbers) -> dict[str, float]:
+    """Largest gap by measure, over what both have; infinite where they have nothing in common."""
+    found = {}
+    for measure in theirs:
+        mine, other = ours.get(measure, {}), theirs[measure]
+        both = [(mine[label], other[label]) for label in other if label in mine]
+        one = measure in ABSOLUTE
+        found[measure] = max((abs(b - a) / (1.0 if one else abs(a)) for a, b in both), default=float("inf"))
+    return found
+
+
+def in_common(ours: Numbers, theirs: Numbers) -> tuple[int, int]:
+    """How many of our numbers the other has, among the measures that it has."""
+    mine = sum(len(ours.get(measure, {})) for measure in theirs)
+    both = sum(label in ours.get(measure, {}) for measure in theirs for label in theirs[measure])
+    return both, mine
+
+
+# the races ------------------------------------------------------------------------------------------------------------
+
+
+def races(*, quick: bool, largest: bool) -> list[Race]:
+    """All of them, each family from the smallest to the largest size."""
+    sizes = [2_000] if quick else [10_000, 200_000, *([1_000_000] if largest else [])]
+    rows = 100_000 if quick else 2_000_000
+    return [
+        *(race for size in sizes for race in staggered(size)),
+        *(fixed_effects(rows, balanced=balanced) for balanced in (True, False)),
+        wild(rows=20_000, draws=WILD_DRAWS),
+        nearest(10_000 if quick else 100_000),
+    ]
+
+
+def staggered(units: int) -> list[Race]:
+    """Difference-in-differences of one size: sorted and shuffled, with and without covariates, with and without draws."""
+    return [
+        _staggered(units, covariates=0, shuffled=False, target=8),
+        _staggered(units, covariates=0, shuffled=True, target=5),
+        _staggered(units, covariates=4, shuffled=False, target=4),
+        _staggered(units, covariates=4, shuffled=True, target=4),
+        _staggered(units, covariates=0, shuffled=False, target=8, draws=DRAWS),
+        _staggered(units, covariates=4, shuffled=False, target=8, draws=DRAWS),
+    ]
+
+
+def _staggered(units: int, *, covariates: int, shuffled: bool, target: float, draws: int = 0) -> Race:
+    size = f"{units // 1_000_000}m" if units >= 1_000_000 else f"{units // 1000}k"
+    family = "-".join(
+        ["did", *(["dr"] if covariates else []), "shuffled" if shuffled else "sorted", *(["draws"] if draws else [])]
+    )
+    what = "4 covariates, doubly robust" if covariates else "no covariates"
+    how = f"{draws} two-point draws per unit and uniform bands" if draws else "analytic"
+    asked = units >= FROM_UNITS
+    return Race(
+        name=f"{family}-{size}",
+        title=f"Staggered difference-in-differences, {units:,} units x 10 periods, {'shuffled' if shuffled else 'sorted'} "
+        f"rows, {what}, {how}",
+        family=family,
+        size=units,
+        job={"units": units, "covariates": covariates, "shuffled": shuffled, "draws": draws},
+        contenders=(
+            Contender(name="evaluation", maker="ours:staggered", target=target if asked else None),
+            *([_gaussian(asked)] if draws else []),
+            *_staggered_peers(covariates),
+        ),
+        memory_target=MEMORY_TARGET if asked else None,
+    )
+
+
+def _gaussian(asked: bool) -> Contender:
+    return Contender(
+        name="evaluation, Gaussian law",
+        maker="ours:staggered_gaussian",
+        target=50 if asked else None,
+        why="another law: 20,000 draws from N(0, V), V the estimated covariance; no unit is drawn",
+    )
+
+
+def _staggered_peers(covariates: int) -> tuple[Contender, ...]:
+    loose = {"estimate": 1e-4, "std_error": 1e-4} if covariates else {}
+    why = "its doubly robust numbers are off by about 1e-6 (1e-5 in small samples) from those of csdid and R's did"
+    return (
+        Contender(name="diff-diff", maker="peers:diff_diff", tolerances=loose, why=why if covariates else ""),
+        Contender(name="csdid", maker="peers:csdid"),
+        Contender(name="moderndid", maker="peers:moderndid"),
+        Contender(name="differences", maker="peers:differences"),
+    )
+
+
+def fixed_effects(rows: int, *, balanced: bool) -> Race:
+    """Two-way fixed effects; an unbalanced panel lacks a tenth of the rows."""
+    kind = "balanced" if balanced else "unbalanced"
+    asked = rows >= 10 * FROM_UNITS
+    target = 12.0 if balanced else 1.0
+    why = "it stops taking means out when they move by less than 1e-6"
+    pyfixest = {"tolerances": {"estimate": 1e-6, "std_error": 1e-6}, "why": why}
+    return Race(
+        name=f"two-way-{kind}",
+        title=f"Two-way fixed effects, {rows:,} rows{'' if balanced else ' less a tenth'}, {kind}, 2 regressors, "
+        "clustered by unit",
+        family=f"two-way-{kind}",
+        size=rows,
+        job={"rows": rows, "balanced": balanced},
+        contenders=(
+            Contender(name="evaluation", maker="ours:fixed_effects", target=target if asked else None),
+            Contender(name="pyfixest (rust)", maker="peers:pyfixest_rust", **pyfixest),
+            Contender(name="pyfixest (numba)", maker="peers:pyfixest_numba", **pyfixest),
+            Contender(
+                name="linearmodels",
+                maker="peers:linearmodels",
+                why="its errors count the constants of units as coefficients; compared with ours under that convention",
+            ),
+        ),
+    )
+
+
+def wild(*, rows: int, draws: int) -> Race:
+    """The wild cluster bootstrap of one coefficient."""
+    return Race(
+        name="wild",
+        title=f"Wild cluster bootstrap (WCR11), {rows:,} rows, 50 clusters, {draws:,} draws, fit included",
+        family="wild",
+        size=rows,
+        job={"rows": rows, "clusters": 50, "draws": draws},
+        contenders=(
+            Contender(name="evaluation", maker="ours:wild", target=8),
+            Contender(name="wildboottest", maker="peers:wildboottest"),
+        ),
+    )
+
+
+def nearest(number: int) -> Race:
+    """Matching on the propensity score."""
+    return Race(
+        name="nearest",
+        title=f"Nearest neighbour with replacement, {number:,} people, 8 covariates, score and our standard error included",
+        family="nearest",
+        size=number,
+        job={"number": number},
+        contenders=(
+            Contender(name="evaluation", maker="ours:nearest"),
+            Contender(
+                name="scikit-learn",
+                maker="peers:scikit_learn",
+                tolerances={"estimate": 1e-6},
+                why="scores differ in the last digits, and so may ties",
+            ),
+        ),
+    )
