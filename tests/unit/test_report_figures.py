@@ -108,7 +108,7 @@ ESTIMATORS = pd.DataFrame(
 MAKERS: list[Callable[[figures.Lang], "Figure"]] = [
     lambda lang: figures.event_study(EFFECTS, "euros", lang),
     lambda lang: figures.love_plot(BALANCE, lang),
-    lambda lang: figures.group_time(EFFECTS, "euros", lang),
+    lambda lang: figures.group_time_map(EFFECTS, "euros", lang),
     lambda lang: figures.territories(EFFECTS, "points", lang),
     lambda lang: figures.means(MEANS, "euros", lang),
     lambda lang: figures.means(MEANS[:2].drop(columns="period"), "", lang),

@@ -5,7 +5,7 @@ Each is run if the design allows it; if not, its check says why. A check reports
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -15,7 +15,7 @@ import pandas as pd
 from evaluation.errors import EvaluationError
 from evaluation.impact import checks, did_comparability, did_diagnostics, did_estimators, honest, inference, pretrends
 from evaluation.impact.checks import Check
-from evaluation.settings.designs import BY_CELL
+from evaluation.settings.designs import BY_CELL, UNUSED
 
 if TYPE_CHECKING:
     from evaluation.impact.did_result import DidResult
@@ -28,6 +28,7 @@ BENDS = (0.0, 0.25, 0.5, 1.0)  # M, in standard errors of the effect
 UNBOUNDED = 2.0**10  # what stands for a breakdown value without end, which a record cannot hold
 OTHERS = ("imputation", "sun_abraham", "stacked", "two_way_fixed_effects")
 BASELINE = "two_way_fixed_effects"
+SHOWN = {"bacon", "conventions"}  # tables of the baseline
 T = TypeVar("T")
 
 
@@ -169,14 +170,16 @@ def _breakdown(study: honest.EventStudy, restriction: Any, name: str) -> Check:
 
 
 def _fans(study: honest.EventStudy) -> pd.DataFrame:
-    """kind, m, ci_low, ci_high for the bounds shown, the breakdown value of the kind beside."""
-    tables = []
-    for kind, bounds in (("relative_magnitudes", FAN), ("smoothness", tuple(m * study.std_error for m in BENDS))):
-        fan = honest.fan(study, bounds, kind)  # type: ignore[arg-type]
-        value = honest.breakdown(study, kind).value  # type: ignore[arg-type]
-        renamed = fan.rename(columns={"bound": "m", "low": "ci_low", "high": "ci_high"})
-        tables.append(renamed.assign(kind=kind, estimate=study.effect, breakdown=min(value, UNBOUNDED)))
-    return pd.concat(tables, ignore_index=True)
+    """kind, m, ci_low, ci_high, breakdown: parallel trends first ("original"), then the bounds shown of each kind."""
+    bounds = {"relative_magnitudes": FAN, "smoothness": tuple(m * study.std_error for m in BENDS)}
+    tables = [_fan(study, kind, values) for kind, values in bounds.items()]
+    original = tables[0].head(1).assign(kind="original", m=np.nan, breakdown=np.nan)
+    return pd.concat([original, *tables], ignore_index=True).assign(estimate=study.effect)
+
+
+def _fan(study: honest.EventStudy, kind: Any, bounds: Sequence[float]) -> pd.DataFrame:
+    renamed = honest.fan(study, bounds, kind).rename(columns={"bound": "m", "low": "ci_low", "high": "ci_high"})
+    return renamed.assign(kind=kind, breakdown=min(honest.breakdown(study, kind).value, UNBOUNDED))
 
 
 # dates, groups left out, people ---------------------------------------------------------------------------------------
@@ -244,29 +247,34 @@ def _not_identified(case: _Case) -> _Found:
 
 
 def _estimators(case: _Case) -> _Found:
-    """The headline by other estimators on the same rows, where the design leaves them a choice."""
+    """The headline by other estimators on the same rows, and what the two-way baseline compares, where there is one."""
     if case.design.match is not None or case.design.eligible is not None:
         return [], {}
-    rows: list[dict[str, Any]] = []
     by_cell = BY_CELL if case.design.covariates else BY_CELL[:1]  # without covariates the three are one
     first = () if case.design.estimator in BY_CELL and not case.design.covariates else by_cell
-    for name in dict.fromkeys((case.design.estimator, *first, *OTHERS)):
-        rows += list(_estimator(case, name))
-    return [], {"estimators": pd.DataFrame(rows)}
+    found = {name: _estimated(case, name) for name in dict.fromkeys((case.design.estimator, *first, *OTHERS))}
+    rows = [_estimator_row(case, name, result) for name, result in found.items()]
+    baseline = found[BASELINE]
+    tables = {} if isinstance(baseline, str) else {name: baseline.tables[name] for name in SHOWN & set(baseline.tables)}
+    return [], {"estimators": pd.DataFrame(rows), **tables}
 
 
-def _estimator(case: _Case, name: str) -> Iterator[dict[str, Any]]:
-    chosen = name == case.design.estimator
-    without = {} if chosen or name in BY_CELL else {"base_period": "varying"}
-    other = case.design.model_copy(update={"estimator": name, **without})
-    found = case.result if chosen else _attempt(lambda: did_estimators.estimate(case.sample, other))
-    label = {"estimator": name, "baseline": name == BASELINE, "chosen": chosen}
+def _estimated(case: _Case, name: str) -> DidResult | str:
+    if name == case.design.estimator:
+        return case.result
+    unused = dict.fromkeys(UNUSED.get(name, {}))  # options that this estimator has no place for, at their defaults
+    defaults = {key: type(case.design).model_fields[key].default for key in unused}
+    other = case.design.model_copy(update={"estimator": name, **defaults})
+    return _attempt(lambda: did_estimators.estimate(case.sample, other))
+
+
+def _estimator_row(case: _Case, name: str, found: DidResult | str) -> dict[str, Any]:
+    label = {"estimator": name, "baseline": name == BASELINE, "chosen": name == case.design.estimator}
     if isinstance(found, str):
-        yield {**label, "reason": found}
-        return
+        return {**label, "reason": found}
     table = inference.summarize(found.headline, case.clusters, level=case.design.inference.level)
     columns = ("estimate", "std_error", "ci_low", "ci_high", "p_value", "reason")
-    yield {**label, **{column: table[column].iloc[0] for column in columns}}
+    return {**label, **{column: table[column].iloc[0] for column in columns}}
 
 
 def _attempt(made: Callable[[], T]) -> T | str:

@@ -119,10 +119,15 @@ def _untreated(frame: pd.DataFrame, column: str, comparison: str) -> tuple[Float
 def _labelled(rows: pd.DataFrame, period_labels: Mapping[int, str]) -> pd.DataFrame:
     """Event times before treatment get the term pre_trend; periods their labels."""
     before = (rows["term"] == "event_time") & (rows["event_time"] < 0).fillna(value=False)
-    rows = rows.assign(term=rows["term"].mask(before, "pre_trend"))
-    for column in ("cohort", "period"):
-        rows[column] = pd.Series([_label(value, period_labels) for value in rows[column]], rows.index, dtype=object)
-    return rows
+    return _with_labels(rows.assign(term=rows["term"].mask(before, "pre_trend")), period_labels)
+
+
+def _with_labels(rows: pd.DataFrame, period_labels: Mapping[int, str]) -> pd.DataFrame:
+    labelled = {
+        column: pd.Series([_label(value, period_labels) for value in rows[column]], rows.index, dtype=object)
+        for column in ("cohort", "period")
+    }
+    return rows.assign(**labelled)
 
 
 def _label(value: Any, period_labels: Mapping[int, str]) -> Any:
@@ -148,7 +153,8 @@ def _tables(
     tables["means"] = _cohort_means(setting.sample, outcomes_of(setting.design)[0][0])
     tables["timeline"] = _timeline(setting.sample)
     tables["weights"] = result.weights
-    tables |= {"skipped": result.skipped} if len(result.skipped) else {}
+    if len(result.skipped):
+        tables["skipped"] = _with_labels(result.skipped, setting.sample.period_labels)
     return {**tables, **result.tables, **evidence.tables}
 
 

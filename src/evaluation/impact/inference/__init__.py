@@ -17,6 +17,7 @@ from evaluation.impact.inference.covariances import DESCRIPTIONS, Covariance, ab
 from evaluation.impact.inference.few import MINIMUM_CLUSTERS
 from evaluation.impact.inference.joint import WaldTest, wald
 from evaluation.impact.inference.multiple import adjust, benjamini_hochberg, holm, romano_wolf, sharpened_q
+from evaluation.impact.inference.pooling import pooled
 from evaluation.impact.inference.randomisation import RandomisationTest, randomisation_test
 from evaluation.impact.inference.summary import summarize, with_wild_tests
 from evaluation.impact.inference.wild import WILD_DRAWS, WildTest, wild_test
@@ -40,6 +41,7 @@ __all__ = [
     "holm",
     "multiplier_bands",
     "multiplier_draws",
+    "pooled",
     "randomisation_test",
     "romano_wolf",
     "sharpened_q",

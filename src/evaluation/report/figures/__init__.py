@@ -7,8 +7,9 @@ notebook. Nothing is estimated here: standard errors, intervals, weights and bre
 Colours are Okabe and Ito's, told apart by readers with any colour vision; no meaning rests on colour alone.
 """
 
-from evaluation.report.figures.cohorts import cohort_timeline, group_time, group_time_map
+from evaluation.report.figures.cohorts import cohort_timeline, group_time_map
 from evaluation.report.figures.comparisons import forest, love_plot, means, territories
+from evaluation.report.figures.did import did_credibility, did_effects, did_groups
 from evaluation.report.figures.drawing import Drawing, alt, show, svg
 from evaluation.report.figures.event_time import event_study
 from evaluation.report.figures.robustness import bacon, estimators, honest_fan, leave_one_out
@@ -21,10 +22,12 @@ __all__ = [
     "alt",
     "bacon",
     "cohort_timeline",
+    "did_credibility",
+    "did_effects",
+    "did_groups",
     "estimators",
     "event_study",
     "forest",
-    "group_time",
     "group_time_map",
     "honest_fan",
     "leave_one_out",

@@ -103,9 +103,6 @@ def group_time_map(
     return described(figure, _map_alt(grid, outcome_unit, lang, level), lang)
 
 
-group_time = group_time_map  # the name that notebooks know
-
-
 def cohort_timeline(table: pd.DataFrame, lang: Lang = "fr") -> "Figure":
     """Who is treated when: a line for each cohort, dark where it is treated, and its number of units.
 
