@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from evaluation.errors import InternalError
-from evaluation.impact import finding, finding_tests
+from evaluation.impact import finding, finding_tests, inference
 from evaluation.impact.finding import EFFECT_COLUMNS
 
 
@@ -265,3 +265,30 @@ def test_a_cohort_with_few_clusters_is_tested_through_event_times() -> None:
     assert any("treated clusters: 5" in note for note in found.notes)
     cells = found.effects[(found.effects["term"] == "group_time") & (found.effects["cohort"] == "2020-Q4")]
     assert cells["p_value"].isna().all()
+
+
+# the test that a design asks for --------------------------------------------------------------------------------------
+
+
+def test_randomisation_repeats_the_draw_of_the_design(arms: Any) -> None:
+    outcome, treated, covariates = _drawn()
+    asked = {"test": "randomisation", "draws": 999}
+    sample, design = arms("experiment", outcome, treated, covariates, inference=asked)
+    found = finding.estimate(sample, design, seed=3)
+    expected = inference.randomisation_test(outcome, treated, draws=999, seed=3)
+    assert found.headline["p_value"] == expected.p_value
+    assert (found.headline["ci_low"], found.headline["ci_high"]) == (expected.ci_low, expected.ci_high)
+    assert found.headline["inference"] == expected.describe()
+    plain = finding.estimate(*arms("experiment", outcome, treated, covariates), seed=3)
+    assert found.headline["estimate"] == plain.headline["estimate"]
+    assert found.headline["p_value"] != plain.headline["p_value"]
+
+
+def test_the_wild_bootstrap_of_an_experiment_is_that_of_its_regression(arms: Any) -> None:
+    outcome, treated, covariates = _drawn()
+    asked = {"test": "wild", "draws": 499}
+    village = np.arange(len(outcome)) // 4
+    sample, design = arms("experiment", outcome, treated, covariates, cluster=village, inference=asked)
+    found = finding.estimate(sample, design, seed=3)
+    assert found.headline["inference"].startswith("wild cluster bootstrap")
+    assert found.headline["ci_low"] < found.headline["estimate"] < found.headline["ci_high"]
