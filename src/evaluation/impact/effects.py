@@ -9,7 +9,7 @@ Source: van der Vaart (1998), *Asymptotic Statistics*, chapters 3 and 20; Callaw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Literal, cast
@@ -110,8 +110,8 @@ class Effects:
         """Sums of influence by cluster: (G, K) for codes 0..G-1, each of which occurs."""
         return self._influence.sums(codes, int(codes.max()) + 1)
 
-    def weighted_sums(self, weights: Array) -> Array:
-        """Σᵢ w_bi influenceᵢ for each row of weights (B, n): (B, K)."""
+    def weighted_sums(self, weights: Iterable[Array]) -> Array:
+        """Σᵢ w_bi influenceᵢ for each row of the weights, which come in tables (b, n): (B, K)."""
         return self._influence.weighted_sums(weights)
 
     def cross_product(self) -> Array:

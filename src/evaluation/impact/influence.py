@@ -10,7 +10,7 @@ multiply C, and second moments of the atoms are computed once for all estimates 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -168,12 +168,23 @@ class Influence:
                 out += sums_by(self._projected(block), here, n_codes)
         return out
 
-    def weighted_sums(self, weights: Array) -> Array:
-        """Σᵢ w_bi ψᵢ for each row of weights (B, n): (B, K)."""
-        out = np.zeros((len(weights), self.shape[1]))
-        for block in self.atoms.blocks:
-            out += self._into(weights[:, block.rows].astype(float, copy=False) @ block.values, block)
-        return out
+    def weighted_sums(self, weights: Iterable[Array]) -> Array:
+        """Σᵢ w_bi ψᵢ for each row of the weights, which come in tables (b, n): (B, K)."""
+        parts = [self._lean(block) for block in self.atoms.blocks]
+        sums = []
+        for table in weights:
+            out = np.zeros((len(table), self.shape[1]))
+            for rows, values, columns in parts:
+                found = table[:, rows].astype(float, copy=False) @ values
+                out += found if columns is None else found @ columns
+            sums.append(out)
+        return np.vstack(sums)
+
+    def _lean(self, block: Block) -> tuple[slice, Array, Array | None]:
+        """Rows of a block, what is summed over them, and what takes the sums to the estimates: whatever is less."""
+        if self.coefficients is None or len(block.columns) >= self.shape[1]:
+            return block.rows, self._projected(block), None
+        return block.rows, block.values, self.coefficients[block.columns]
 
     def __len__(self) -> int:
         return self.atoms.n_units

@@ -78,11 +78,9 @@ def multiplier_draws(
     _require_one_clustering(clusters, len(codes))
     n = effects.n_units
     if not codes:
-        parts = [effects.weighted_sums(v) for v in multipliers(law, n, draws, seed, block)]
-    else:
-        sums = effects.cluster_sums(codes[0])
-        parts = [v.astype(float) @ sums for v in multipliers(law, len(sums), draws, seed, block)]
-    return np.vstack(parts) / n
+        return effects.weighted_sums(multipliers(law, n, draws, seed, block)) / n
+    sums = effects.cluster_sums(codes[0])
+    return np.vstack([v.astype(float) @ sums for v in multipliers(law, len(sums), draws, seed, block)]) / n
 
 
 def multiplier_bands(draws: Array, *, level: float = 0.95) -> MultiplierBands:
