@@ -55,7 +55,7 @@ class Verdict:
     Attributes:
         who: our program.
         peer: the fastest peer with the same numbers; empty where none was timed.
-        times: how many times faster we are; a lower bound if `at_least`.
+        times: how many times as fast we are; a lower bound if `at_least`.
         target: what was asked; None for nothing.
         memory: our peak over that of the fastest peer; None where it is not known.
         memory_target: what was asked.
@@ -98,6 +98,11 @@ class Result:
                 yield Verdict(
                     who=ours.contender.name, peer="", times=bound, target=ours.contender.target, at_least=True
                 )
+
+    @property
+    def unjudged(self) -> bool:
+        """Whether something was asked of us and no peer ran that could tell."""
+        return self.entries[0].contender.target is not None and not list(self.verdicts())
 
     def _against(self, ours: Entry, peer: Entry) -> Verdict:
         assert ours.pairs is not None  # noqa: S101 - for mypy

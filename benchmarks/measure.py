@@ -23,6 +23,8 @@ from typing import Any
 Numbers = Mapping[str, Mapping[str, float]]
 
 PREPARING = 300.0  # seconds for imports and data, which are not timed
+QUICK = 0.5  # seconds; a program that takes less has three times as many runs
+LEAVING = 3.0  # seconds that a child has to end by itself
 COLD = 30.0  # seconds; a first run that takes longer is the only one and counts
 BUDGET = 60.0  # seconds that the repetitions of one peer may take
 MEGABYTE = 1024.0 * 1024.0
@@ -127,21 +129,25 @@ class Worker:
 
     def first(self) -> First:
         """The first run, with its memory."""
-        return self._ask("first", self._box)
+        answer: First = self._ask("first", self._box)
+        return answer
 
     def lap(self) -> Lap:
         """Another run."""
-        return self._ask("lap", 3 * self._box)
+        answer: Lap = self._ask("lap", 3 * self._box)
+        return answer
 
     def numbers(self) -> Numbers:
         """What the first run found; to be asked before another one."""
-        return self._ask("numbers", PREPARING)
+        answer: Numbers = self._ask("numbers", PREPARING)
+        return answer
 
     def stop(self) -> None:
-        """End the child, whatever it does."""
+        """End the child: by itself if it only waits for a question, else by force."""
+        self._pipe.close()
+        self._process.join(LEAVING)
         self._process.kill()
         self._process.join()
-        self._pipe.close()
 
     def _ask(self, question: str, box: float) -> Any:
         with contextlib.suppress(OSError):  # a child that has died is reported below
@@ -149,15 +155,14 @@ class Worker:
         return self._answer(box, "running")
 
     def _answer(self, box: float, doing: str) -> Any:
-        if not self._pipe.poll(box):
-            self.stop()
-            raise ProgramError(f"more than {box:.0f} s {doing}")
         try:
-            good, answer = self._pipe.recv()
+            late = not self._pipe.poll(box)
+            good, answer = (False, f"more than {box:g} s {doing}") if late else self._pipe.recv()
         except (EOFError, OSError):
             self._process.join()
             raise ProgramError(f"ended by itself while {doing}, exit code {self._process.exitcode}") from None
         if not good:
+            self.stop()
             raise ProgramError(answer)
         return answer
 
@@ -168,7 +173,8 @@ def in_turns(ours: Worker, other: Worker, first: First, rounds: int) -> Pairs:
     if first.lap.wall > COLD:
         pairs.add(ours.lap(), first.lap)
         return pairs
-    for _ in range(max(1, min(rounds, int(BUDGET / max(first.lap.wall, 1e-6))))):
+    wanted = 3 * rounds if first.lap.wall < QUICK else rounds
+    for _ in range(max(1, min(wanted, int(BUDGET / max(first.lap.wall, 1e-6))))):
         pairs.add(ours.lap(), other.lap())
     return pairs
 
@@ -205,7 +211,7 @@ def _serve(pipe: Connection, prepare: Callable[..., Program], *arguments: object
             pipe.send((True, _reply(pipe.recv(), program, held)))
     except (EOFError, OSError):
         return
-    except BaseException as problem:  # noqa: BLE001 - whatever stops a peer is reported in the table
+    except BaseException as problem:  # whatever stops a peer is reported in the table
         pipe.send((False, f"{type(problem).__name__}: {problem}".splitlines()[0][:160]))
 
 

@@ -1,6 +1,6 @@
 """Race our estimators against their peers: `python3 run.py bench`.
 
-The numbers are compared first; then programs run in turns, ours before each run of a peer, each in a process of its own.
+The numbers are compared first; then programs run in turns, ours before each run of a peer, each in its own process.
 The exit code is 1 if a peer's numbers differ from ours or ours fail.
 """
 
@@ -49,7 +49,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small inputs: whether everything works, no targets")
     parser.add_argument("--largest", action="store_true", help="also 1,000,000 units (needs 8 GB of memory)")
     parser.add_argument("--only", default="", metavar="TEXT", help="races whose name contains it, or import")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="runs of each program (default 5)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, metavar="N", help="runs of each program (default 5; quick ones x 3)"
+    )
     parser.add_argument("--box", type=float, default=120.0, metavar="SECONDS", help="what a run may take (default 120)")
     parser.add_argument("--threads", type=int, metavar="N", help="BLAS threads of all programs (default: as they come)")
     parser.add_argument("--markdown", action="store_true", help="at the end, a page on standard output")
@@ -74,7 +76,7 @@ def print_page(started: dict[str, list[float]], results: list[Result], date: str
 
 
 def conclude(results: list[Result]) -> int:
-    """Say which targets were missed and whose numbers differ; the latter, and a failure of ours, end with 1."""
+    """Say which targets were missed or not judged, whose numbers differ, where ours failed; the last two end with 1."""
     missed = [result.race.name for result in results if any(verdict.missed for verdict in result.verdicts())]
     wrong = [
         f"{entry.contender.name} in {result.race.name}"
@@ -82,7 +84,12 @@ def conclude(results: list[Result]) -> int:
         for entry in result.entries
         if entry.differing or (entry.contender.ours and entry.failure)
     ]
-    for what, names in (("targets missed", missed), ("numbers differ, or ours failed", wrong)):
+    unjudged = [result.race.name for result in results if result.unjudged]
+    for what, names in (
+        ("targets missed", missed),
+        ("targets without a peer to judge them by", unjudged),
+        ("numbers differ, or ours failed", wrong),
+    ):
         print(f"{what}: {', '.join(names) or 'none'}", file=sys.stderr)
     return int(bool(wrong))
 

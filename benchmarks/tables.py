@@ -11,7 +11,7 @@ from importlib import metadata
 from contest import Entry, Result, Verdict
 from races import ABSOLUTE
 
-HEADER = ("program", "median s", "min-max s", "CPU s", "ours is x faster", "CPU x", "peak MB", "work MB", "numbers")
+HEADER = ("program", "median s", "min-max s", "CPU s", "times ours", "CPU times ours", "peak MB", "work MB", "numbers")
 LEFT = (0, 8)  # columns of text
 IMPORT_TARGET = 0.3
 PACKAGES = (
@@ -98,15 +98,16 @@ def verdicts(result: Result) -> Iterator[str]:
         yield speed(verdict)
         if verdict.memory is not None and verdict.memory_target is not None:
             met = "met" if verdict.memory <= verdict.memory_target else "MISSED"
-            yield f"{verdict.who}: {verdict.memory:.2f} of {verdict.peer}'s peak memory; target <= {verdict.memory_target:g}: {met}"
+            found = f"{verdict.who}: {verdict.memory:.2f} of the peak memory of {verdict.peer}"
+            yield f"{found}; target <= {verdict.memory_target:g}: {met}"
 
 
 def speed(verdict: Verdict) -> str:
-    """How many times faster than the fastest peer."""
+    """How many times as fast as the fastest peer."""
     if verdict.at_least:
-        found = f"{verdict.who}: more than {verdict.times:.1f} times faster; no peer finished"
+        found = f"{verdict.who}: more than {verdict.times:.1f} times as fast as any peer: none finished"
     else:
-        found = f"{verdict.who}: {verdict.times:.1f} times faster than {verdict.peer}, the fastest peer"
+        found = f"{verdict.who}: {verdict.times:.1f} times as fast as {verdict.peer}, the fastest peer"
     if verdict.target is None:
         return found
     return f"{found}; target >= {verdict.target:g}: {'met' if verdict.times >= verdict.target else 'MISSED'}"
@@ -139,8 +140,5 @@ def environment() -> list[str]:
             found.append(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             found.append(f"{name} (not installed)")
-    return [
-        f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"BLAS threads: {threads}, the same for all programs",
-        ", ".join(found),
-    ]
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return [f"{machine}, BLAS threads: {threads}, the same for all programs", ", ".join(found)]

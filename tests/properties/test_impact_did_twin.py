@@ -2,7 +2,8 @@
 
 The twin shares nothing with the package. Each estimator is a list of moments whose mean is zero at the estimate;
 influence = -A⁻¹ moments with A the derivative of their mean, taken by complex steps (exact to rounding). Bookkeeping is
-written again from the documentation. 60 random configurations by default, 1,000 in the slow run, of which 600 have something to compare.
+written again from the documentation. 60 random configurations by default, 1,000 in the slow run (of
+which 600 have something to compare).
 
 Source: Newey and McFadden (1994), section 6, for stacked moments; Squire and Trapp (1998) for complex steps.
 """
