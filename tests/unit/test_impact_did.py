@@ -11,6 +11,7 @@ from evaluation.impact import did
 from evaluation.impact.did_cells import NotIdentified, cross_section_cell, panel_cells
 from evaluation.impact.did_result import AGGREGATES
 from evaluation.impact.inference import cluster_table, covariance, summarize, wald
+from evaluation.impact.inference.few import REFERENCE
 from evaluation.settings.designs import BY_CELL
 
 
@@ -160,7 +161,7 @@ def test_universal_base_period_is_zero_by_construction(panel):
     table = summarize(result.group_time)
     assert table.loc[table["phase"] == "reference", "std_error"].isna().all()
     events = summarize(result.aggregates["event_time"])
-    assert events.loc[events["event_time"] == -1, "reason"].tolist() == ["zero by construction (reference)"]
+    assert events.loc[events["event_time"] == -1, "reason"].tolist() == [REFERENCE]
 
 
 def test_anticipation_moves_the_base_and_is_not_part_of_the_test_before_treatment(panel):

@@ -197,24 +197,20 @@ def test_a_regression_cannot_use_a_covariate_that_does_not_vary_in_the_compariso
     assert "flag" in error.found
 
 
-NOT_REFUSED = (
-    "reaches least squares as an InternalError, a ValueError or a skipped cell; samples of `prepare` have none"
-)
-
-
+@EVERY
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize(
-    "estimator",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=NOT_REFUSED, strict=True))
-        if name in (*BY_CELL, "imputation")
-        else name
-        for name in ESTIMATORS
-    ],
-)
 def test_a_covariate_without_a_number_is_refused(panel, estimator, value):
     table = villages(x=lambda t: t["x"].where(t["unit"] != 1, value))
-    assert refused(panel, table, estimator, covariates=("x",)).code == "E-IMP-010"
+    error = refused(panel, table, estimator, covariates=("x",))
+    assert error.code == "E-IMP-093"
+    assert error.where == "x"
+
+
+@EVERY
+def test_an_empty_sample_is_refused(panel, estimator):
+    sample, design = panel(villages(), estimator=estimator)
+    with pytest.raises(DataError, match="E-IMP-094"):
+        ESTIMATORS[estimator](replace(sample, frame=sample.frame.iloc[:0]), design)
 
 
 # weights and clusters -------------------------------------------------------------------------------------------------

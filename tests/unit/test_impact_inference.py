@@ -11,6 +11,7 @@ from statsmodels.regression.linear_model import OLS
 from evaluation.errors import DataError, InternalError, ParametersError
 from evaluation.impact.effects import Arms, Effects
 from evaluation.impact.inference import DESCRIPTIONS, Covariance, cluster_table, covariance, summarize, wald
+from evaluation.impact.inference.few import REFERENCE
 from evaluation.impact.panel_regression import two_way
 from evaluation.impact.regression import weighted_least_squares
 
@@ -260,7 +261,7 @@ def test_the_convention_is_said_in_words():
 
 def test_a_reference_has_no_standard_error_and_says_why():
     table = summarize(effects([[1.0, 0.0], [-1.0, 0.0]], [2.0, 0.0]), band_seed=1)
-    assert table["reason"].tolist() == ["", "zero by construction (reference)"]
+    assert table["reason"].tolist() == ["", REFERENCE]
     assert np.isnan(table.loc[1, "std_error"])
     assert np.isnan(table.loc[1, "band_low"])
 

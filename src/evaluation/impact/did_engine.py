@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 
 from evaluation.impact.did_cells import Arm, NotIdentified, compare, comparison_factor, cross_section_cell
-from evaluation.impact.did_rows import Grid, Rows
+from evaluation.impact.did_grid import Grid
+from evaluation.impact.did_rows import Rows
 from evaluation.impact.influence import Atoms, Block, Influence
 from evaluation.impact.regression import Factor
 
@@ -286,7 +287,7 @@ def by_cells(panel: Panel, cells: Sequence[Cell], estimator: str) -> Estimates:
     for k, cell in enumerate(cells):
         if cell.phase != "reference":
             shared.setdefault((cell.cohort, cell.comparison, *panel.nuisance_periods(cell)), []).append(k)
-    store = _Store.of(panel, cells)
+    store = Store.of(panel, cells)
     levels = np.ascontiguousarray(panel.grid.y[panel.order].T)
     factors: dict[tuple[Any, ...], Factor | NotIdentified] = {}
     for (cohort, comparison, *periods), positions in shared.items():
@@ -316,7 +317,7 @@ def _arm(panel: Panel, levels: Array, cohorts: Sequence[int], periods: Sequence[
 
 def by_sections(table: Sections, cells: Sequence[Cell], estimator: str) -> Estimates:
     """Cells of cross-sections or of a panel with gaps, one after the other: each has rows of its own."""
-    store = _Store.of(table, cells)
+    store = Store.of(table, cells)
     for k, cell in enumerate(cells):
         if cell.phase != "reference":
             cohorts = sorted((cell.cohort, *cell.comparison))
@@ -394,7 +395,7 @@ def _counts(table: Cohorts, own: int | Array) -> _Counts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Store:
+class Store:
     """Influences of cells as they are found: for each cohort a table with a column for each cell that it takes part in.
 
     Attributes:
@@ -411,7 +412,8 @@ class _Store:
     missed: dict[int, NotIdentified]
 
     @classmethod
-    def of(cls, table: Cohorts, cells: Sequence[Cell]) -> _Store:
+    def of(cls, table: Cohorts, cells: Sequence[Cell]) -> Store:
+        """Empty tables for the cells of a plan."""
         column: tuple[dict[int, int], ...] = tuple({} for _ in table.starts)
         for k, cell in enumerate(cells):
             for cohort in (cell.cohort, *cell.comparison) if cell.phase != "reference" else ():

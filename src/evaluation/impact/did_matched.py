@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -20,20 +20,11 @@ from scipy import sparse
 from evaluation.errors import DataError, ParametersError
 from evaluation.impact.balance import balance_table
 from evaluation.impact.covariates import Covariates, independent_columns
+from evaluation.impact.did_assembly import arms_of, group_time, plan, require_post_compared, shares, skipped
 from evaluation.impact.did_cells import NotIdentified
-from evaluation.impact.did_result import DidResult, assemble, cohort_shares
-from evaluation.impact.did_tables import (
-    Cell,
-    Found,
-    Sides,
-    Table,
-    group_time,
-    plan,
-    read_window,
-    require_post,
-    skipped_cells,
-)
-from evaluation.impact.effects import Effects
+from evaluation.impact.did_engine import Cell, Estimates, Panel, Store, sorted_by_cohort
+from evaluation.impact.did_result import DidResult, assemble
+from evaluation.impact.did_rows import as_grid, read_table, window
 from evaluation.impact.matched import MatchedSets, Matches
 from evaluation.impact.neighbours import nearest_with_replacement, nearest_without_replacement
 from evaluation.impact.propensity import fit_propensity
@@ -83,22 +74,26 @@ def estimate(sample: Sample, design: DidDesign, *, outcome: str = "outcome_1") -
         DataError: no effect after treatment that can be estimated; what `window` refuses.
     """
     match = _required(design)
-    table = Table.of(read_window(sample, outcome, design))
+    table = cast("Panel", sorted_by_cohort(as_grid(window(read_table(sample, outcome, design), design), design)))
     cells = list(plan(table, design))
     matched = _matched(table, cells, design, match)
     sets = [each for each in matched.values() if isinstance(each, _Sets)]
-    found, missed = _effects(table, cells, matched)
-    require_post(table, found, missed)
-    shown = [cell for cell in cells if cell not in missed]
     used = _used(table, sets)
-    lost = np.isin(table.group, [each.cohort for each in sets]) & np.isfinite(table.starts)[table.group] & ~used
+    counted = replace(table, weight=np.where(used, table.weight, 0.0))  # shares are those of matched units
+    found = _effects(counted, cells, matched)
+    require_post_compared(table, found)
+    codes = np.where(used, table.codes, -1)
+    lost = np.isin(table.codes, [each.cohort for each in sets]) & np.isfinite(table.starts)[table.codes] & ~used
+    kept = np.empty(len(lost), dtype=bool)
+    kept[table.order] = ~lost
+    effects = group_time(table, found, replace(arms_of(table, found.cells), codes=codes))
     result = assemble(
-        _labelled(group_time(table, shown, found, _sides(table, shown, used)), table, shown, design),
-        cohort_shares(table.units, np.where(used, table.group, -1), table.starts, table.weight, table.rows.outcome),
+        replace(effects, labels=effects.labels.assign(phase=list(_phases(table, found.cells, design)))),
+        shares(counted, found, codes),
         aggregate=design.aggregate,
-        skipped=skipped_cells(table, missed),
-        flow=table.rows.keep(~lost[table.unit], "no_partner", "treated units without a partner").flow,
-        notes=(*table.rows.notes, *_notes(table, design, match, sets, lost)),
+        skipped=skipped(table, found.missed),
+        flow=table.grid.keep(kept, "no_partner", "treated units without a partner").flow,
+        notes=(*table.grid.notes, *_notes(table, design, match, sets, lost)),
         event_window=design.event_window,
     )
     return replace(result, tables={**result.tables, **_tables(table, sets)})
@@ -130,18 +125,17 @@ class _Sets:
     weight: Array
     sets: MatchedSets
 
-    def effect(self, change: Array, n_units: int) -> Found:
-        """The difference of two weighted means of the changes (n,), weights taken as given."""
-        y = change[self.units]
+    def effects(self, changes: Array, n_units: int) -> tuple[Array, Array]:
+        """Differences of two weighted means of changes (m, q), (q,), and influences (m, q); weights taken as given."""
         sides = [self.sets.by_focal(self.sets.focal_weights), self.sets.by_partner()]
-        shares = [side / side.sum() for side in sides]
-        means = [float(share @ y) for share in shares]
-        influence = n_units * (shares[0] * (y - means[0]) - shares[1] * (y - means[1]))
-        return Found(estimate=means[0] - means[1], units=self.units, influence=influence)
+        focal, others = (side / side.sum() for side in sides)
+        means = focal @ changes, others @ changes
+        influence = focal[:, None] * (changes - means[0]) - others[:, None] * (changes - means[1])
+        return means[0] - means[1], n_units * influence
 
 
 def _matched(
-    table: Table, cells: Sequence[Cell], design: DidDesign, match: Matched
+    table: Panel, cells: Sequence[Cell], design: DidDesign, match: Matched
 ) -> dict[_Key, _Sets | NotIdentified]:
     """Matched sets of every cohort with every comparison group that its cells have."""
     keys = dict.fromkeys((cell.cohort, cell.comparison) for cell in cells if cell.phase != "reference")
@@ -149,16 +143,17 @@ def _matched(
 
 
 def _match(
-    table: Table, cohort: int, comparison: tuple[int, ...], design: DidDesign, match: Matched
+    table: Panel, cohort: int, comparison: tuple[int, ...], design: DidDesign, match: Matched
 ) -> _Sets | NotIdentified:
     base = _base(table, cohort, design)
     if base + 1 < match.lags:
         return NotIdentified(reason="too_few_lags", detail=f"{base + 1} periods before treatment, lags: {match.lags}")
-    units = np.flatnonzero(np.isin(table.group, [cohort, *comparison]))
-    treated = table.group[units] == cohort
+    units = table.rows_of((cohort, *comparison))
+    units = units[np.argsort(table.order[units])]  # ties go to the first id
+    treated = table.codes[units] == cohort
     if treated.all():
         return NotIdentified(reason="empty_cell", detail="no comparison units")
-    variables, weight = _variables(table, units, base, match.lags), table.wide(table.rows.weight)[units, base]
+    variables, weight = _variables(table, units, base, match.lags), _at(table.grid.weight, table.order[units], base)
     points = _points(variables, treated, weight, match.distance)
     if isinstance(points, NotIdentified):
         return points
@@ -176,19 +171,24 @@ def _match(
     )
 
 
-def _base(table: Table, cohort: int, design: DidDesign) -> int:
+def _base(table: Panel, cohort: int, design: DidDesign) -> int:
     """Position of the base period of the effects after treatment."""
     return int(np.flatnonzero(table.periods + design.anticipation < table.starts[cohort])[-1])
 
 
-def _variables(table: Table, units: Array, base: int, lags: int) -> Covariates:
+def _variables(table: Panel, units: Array, base: int, lags: int) -> Covariates:
     """Outcomes of the base period and of those before it, and covariates of the base period."""
     periods = np.arange(base, base - lags, -1)
-    outcomes = table.wide(table.rows.y)[units][:, periods]
-    covariates = table.wide(table.rows.design)[units, base, 1:]
-    names = [f"{table.rows.outcome} in period {table.periods[period]:.0f}" for period in periods]
-    labels = (*names, *table.rows.names[1:])
+    outcomes = table.grid.y[table.order[units]][:, periods]
+    covariates = _at(table.grid.design, table.order[units], base)[:, 1:]
+    names = [f"{table.outcome} in period {table.periods[period]:.0f}" for period in periods]
+    labels = (*names, *table.grid.names[1:])
     return Covariates(matrix=np.hstack([outcomes, covariates]), labels=labels, columns=labels)
+
+
+def _at(values: Array, units: Array, period: int) -> Array:
+    """Values of units in a period, from a table with one column of time if they never change."""
+    return np.asarray(values[units, min(period, values.shape[1] - 1)])
 
 
 def _points(variables: Covariates, treated: Array, weight: Array, distance: str) -> Array | NotIdentified:
@@ -233,25 +233,25 @@ def _search(points: Array, treated: Array, match: Matched) -> Matches:
 # effects --------------------------------------------------------------------------------------------------------------
 
 
-def _effects(
-    table: Table, cells: Sequence[Cell], matched: Mapping[_Key, _Sets | NotIdentified]
-) -> tuple[dict[Cell, Found], dict[Cell, NotIdentified]]:
-    """Cells with an estimate, and cells without."""
-    y = table.wide(table.rows.y)
-    found: dict[Cell, Found] = {}
-    missed: dict[Cell, NotIdentified] = {}
-    for cell in cells:
-        if cell.phase == "reference":
-            continue
-        sets = matched[cell.cohort, cell.comparison]
+def _effects(table: Panel, cells: Sequence[Cell], matched: Mapping[_Key, _Sets | NotIdentified]) -> Estimates:
+    """Effects of all cells; those with the same matched sets are computed together."""
+    store = Store.of(table, cells)
+    for key, sets in matched.items():
+        chosen = [k for k, cell in enumerate(cells) if (cell.cohort, cell.comparison) == key]
+        positions = [k for k in chosen if cells[k].phase != "reference"]
         if isinstance(sets, NotIdentified):
-            missed[cell] = sets
-        else:
-            found[cell] = sets.effect(y[:, cell.period] - y[:, cell.base], len(table.units))
-    return found, missed
+            store.miss(positions, sets)
+            continue
+        periods, bases = ([getattr(cells[k], name) for k in positions] for name in ("period", "base"))
+        y = table.grid.y[table.order[sets.units]]
+        estimate, influence = sets.effects(y[:, periods] - y[:, bases], len(table.units))
+        by_cohort = influence[np.argsort(sets.units)]
+        cohorts = sorted((sets.cohort, *sets.comparison))
+        store.add(positions, estimate, 1.0, (cohorts, by_cohort))
+    return store.estimates(table, cells)
 
 
-def _used(table: Table, sets: Sequence[_Sets]) -> Array:
+def _used(table: Panel, sets: Sequence[_Sets]) -> Array:
     """(n,) units in a matched set."""
     used = np.zeros(len(table.units), dtype=bool)
     for each in sets:
@@ -259,31 +259,19 @@ def _used(table: Table, sets: Sequence[_Sets]) -> Array:
     return used
 
 
-def _sides(table: Table, cells: Sequence[Cell], used: Array) -> Sides:
-    """Groups are the cohorts; units in no matched set belong to none."""
-    treated = np.zeros((len(table.starts), len(cells)), dtype=bool)
-    comparison = treated.copy()
-    for k, cell in enumerate(cells):
-        treated[cell.cohort, k] = True
-        comparison[list(cell.comparison), k] = True
-    return Sides(codes=np.where(used, table.group, -1), treated=treated, comparison=comparison)
-
-
-def _labelled(effects: Effects, table: Table, cells: Sequence[Cell], design: DidDesign) -> Effects:
-    """With phase "matched" where both periods of an effect before treatment were matched on."""
+def _phases(table: Panel, cells: Sequence[Cell], design: DidDesign) -> Iterator[str]:
+    """Phases, "matched" where both periods of an effect before treatment were matched on."""
     lags = design.match.lags if design.match else 0
-    phases = []
     for cell in cells:
-        window = range(_base(table, cell.cohort, design) - lags + 1, _base(table, cell.cohort, design) + 1)
-        inside = cell.phase == "pre" and cell.period in window and cell.base in window
-        phases.append("matched" if inside else cell.phase)
-    return replace(effects, labels=effects.labels.assign(phase=phases))
+        base = _base(table, cell.cohort, design)
+        window = range(base - lags + 1, base + 1)
+        yield "matched" if cell.phase == "pre" and cell.period in window and cell.base in window else cell.phase
 
 
 # what readers see -----------------------------------------------------------------------------------------------------
 
 
-def _tables(table: Table, sets: Sequence[_Sets]) -> dict[str, pd.DataFrame]:
+def _tables(table: Panel, sets: Sequence[_Sets]) -> dict[str, pd.DataFrame]:
     return {
         "balance": pd.concat([_balance(table, each) for each in sets], ignore_index=True),
         "matched_sets": _connected(table, sets),
@@ -291,7 +279,7 @@ def _tables(table: Table, sets: Sequence[_Sets]) -> dict[str, pd.DataFrame]:
     }
 
 
-def _balance(table: Table, each: _Sets) -> pd.DataFrame:
+def _balance(table: Panel, each: _Sets) -> pd.DataFrame:
     """Balance of what was matched on, before and after, by cohort and comparison."""
     found = balance_table(each.variables, each.treated, each.weight, each.sets.weights())
     found.insert(0, "cohort", int(table.starts[each.cohort]))
@@ -299,7 +287,7 @@ def _balance(table: Table, each: _Sets) -> pd.DataFrame:
     return found
 
 
-def _partners(table: Table, each: _Sets) -> pd.DataFrame:
+def _partners(table: Panel, each: _Sets) -> pd.DataFrame:
     """Comparison units in use: how many treated units each serves, and its share of the comparison."""
     rows, times = each.sets.matches.partners_used
     share = each.sets.by_partner()[rows]
@@ -314,12 +302,12 @@ def _partners(table: Table, each: _Sets) -> pd.DataFrame:
     )
 
 
-def _named(table: Table, comparison: Sequence[int]) -> str:
+def _named(table: Panel, comparison: Sequence[int]) -> str:
     starts = table.starts[list(comparison)]
     return ", ".join("never treated" if np.isinf(start) else f"{start:.0f}" for start in starts)
 
 
-def _connected(table: Table, sets: Sequence[_Sets]) -> pd.DataFrame:
+def _connected(table: Panel, sets: Sequence[_Sets]) -> pd.DataFrame:
     """Number of the set of each unit, sets with a common unit joined; units in no set are sets of their own."""
     pairs = [np.empty((2, 0), dtype=np.intp)]
     for each in sets:
@@ -329,13 +317,13 @@ def _connected(table: Table, sets: Sequence[_Sets]) -> pd.DataFrame:
     n = len(table.units)
     links = sparse.coo_array((np.ones(len(first)), (first, second)), shape=(n, n))
     number = sparse.csgraph.connected_components(links, directed=False)[1]
-    return pd.DataFrame({"matched set": number}, index=pd.Index(table.units, name="unit"))
+    return pd.DataFrame({"matched set": number}, index=pd.Index(table.units, name="unit")).sort_index()
 
 
-def _notes(table: Table, design: DidDesign, match: Matched, sets: Sequence[_Sets], lost: Array) -> Iterator[str]:
+def _notes(table: Panel, design: DidDesign, match: Matched, sets: Sequence[_Sets], lost: Array) -> Iterator[str]:
     yield "standard errors take the matched sets as given"
     if lost.any():
-        treated = np.isfinite(table.starts)[table.group]
+        treated = np.isfinite(table.starts)[table.codes]
         yield (
             f"{int(lost.sum())} of {int(treated.sum())} treated units found no partner: the effect is that on the "
             "others, which changes what is estimated"

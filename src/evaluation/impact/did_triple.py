@@ -16,29 +16,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from evaluation.errors import DataError, ParametersError
+from evaluation.impact.did_assembly import group_time, plan, require_post_compared, shares, skipped
 from evaluation.impact.did_cells import NotIdentified, cross_section_cell, panel_cells
-from evaluation.impact.did_result import DidResult, assemble, cohort_shares
-from evaluation.impact.did_tables import (
-    Cell,
-    Found,
-    Sides,
-    Table,
-    group_time,
-    plan,
-    read_window,
-    require_post,
-    skipped_cells,
-)
-from evaluation.impact.effects import Effects
+from evaluation.impact.did_engine import Cell, Estimates, Panel, Sections, Store, sorted_by_cohort
+from evaluation.impact.did_grid import Grid
+from evaluation.impact.did_result import DidResult, assemble
+from evaluation.impact.did_rows import Rows, as_grid, read_table, window
+from evaluation.impact.effects import Arms
 
 if TYPE_CHECKING:
-    from evaluation.sample import Sample
+    from evaluation.sample import FlowStep, Sample
     from evaluation.settings.designs import DidDesign
 
 Array = np.ndarray
@@ -55,7 +48,7 @@ class _Other:
     eligible: bool
 
 
-_Parts = dict[tuple[Cell, _Other], Found | NotIdentified]
+_Pair = tuple[Cell, _Other]
 
 
 def estimate(sample: Sample, design: DidDesign, *, outcome: str = "outcome_1") -> DidResult:
@@ -85,25 +78,37 @@ def estimate(sample: Sample, design: DidDesign, *, outcome: str = "outcome_1") -
     """
     data = _read(sample, outcome, design)
     cells = list(plan(data.table, design))
-    parts = data.parts([cell for cell in cells if cell.phase != "reference"], design.estimator)
-    combined = {cell: _combined(cell, parts, len(data.table.units)) for cell in cells if cell.phase != "reference"}
-    found = {cell: each.effect for cell, each in combined.items() if isinstance(each, _Combined)}
-    missed = {cell: each for cell, each in combined.items() if isinstance(each, NotIdentified)}
-    require_post(data.table, found, missed)
-    shown = [cell for cell in cells if cell not in missed]
+    found, weights = _combined(cells, data.parts(cells, design.estimator))
+    require_post_compared(data.table, found)
     result = assemble(
-        group_time(data.table, shown, found, data.sides(shown)),
-        data.shares(),
+        group_time(data.table, found, data.arms(found.cells)),
+        shares(data.counted, found, data.codes),
         aggregate=design.aggregate,
-        skipped=skipped_cells(data.table, missed),
-        flow=data.table.rows.flow,
-        notes=(*data.table.rows.notes, *_notes(data, design)),
+        skipped=skipped(data.table, found.missed),
+        flow=data.flow,
+        notes=(*data.notes, *_notes(data, design)),
         event_window=design.event_window,
     )
-    return replace(result, tables={**result.tables, "comparison_weights": _weights_table(data, combined)})
+    return replace(result, tables={**result.tables, "comparison_weights": _weights_table(data, weights)})
 
 
 # data -----------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Parts:
+    """Comparisons of two groups in one cell each.
+
+    Attributes:
+        found: those with an estimate; its cells have at most one cohort to compare with.
+        place: position in `found` of each pair of a cell and a group, for pairs with an estimate.
+        missed: the other pairs, and why.
+    """
+
+    found: Estimates
+    place: Mapping[_Pair, int]
+    missed: Mapping[_Pair, NotIdentified]
+    scale: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,93 +117,125 @@ class _Data:
 
     Attributes:
         table: without eligibility among the covariates.
-        eligible: (N,) of the rows.
-        panel: whether changes of units are compared, rather than levels of rows.
+        eligible: (n,) of each unit's first row.
+        rows: (N,) of the rows of `Sections`; empty for a panel.
+        flow, notes: of the reading.
     """
 
-    table: Table
+    table: Panel | Sections
     eligible: Array
-    panel: bool
+    rows: Array
+    flow: tuple[FlowStep, ...]
+    notes: tuple[str, ...]
 
     @property
-    def of_unit(self) -> Array:
-        """(n,) eligibility of each unit's first row."""
-        return np.asarray(self.eligible[self.table.first])
+    def counted(self) -> Panel | Sections:
+        """The table in which the ineligible count for nothing: shares are those of the eligible."""
+        return replace(self.table, weight=np.where(self.eligible, self.table.weight, 0.0))
 
-    def shares(self) -> Effects:
-        """Weighted shares of the eligible of each cohort."""
-        table = self.table
-        group = np.where(self.of_unit, table.group, -1)
-        return cohort_shares(table.units, group, table.starts, table.weight, table.rows.outcome)
+    @property
+    def codes(self) -> Array:
+        """(n,) groups of the arms: cohorts, ineligible at even and eligible at odd places."""
+        return np.asarray(2 * self.table.codes + self.eligible)
 
-    def sides(self, cells: Sequence[Cell]) -> Sides:
-        """Groups are cohorts, ineligible at even and eligible at odd places."""
-        treated = np.zeros((2 * len(self.table.starts), len(cells)), dtype=bool)
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns of the design."""
+        return self.table.grid.names if isinstance(self.table, Panel) else self.table.names
+
+    def arms(self, cells: Sequence[Cell]) -> Arms:
+        """The eligible of the cohort against its ineligible and both groups of the comparison."""
+        treated = np.zeros((int(self.codes.max()) + 1, len(cells)), dtype=bool)
         comparison = treated.copy()
         for k, cell in enumerate(cells):
-            treated[2 * cell.cohort + 1, k] = True
-            comparison[[2 * cell.cohort, *(2 * c + q for c in cell.comparison for q in (0, 1))], k] = True
-        return Sides(codes=2 * self.table.group + self.of_unit, treated=treated, comparison=comparison)
+            for code in (2 * cell.cohort, *(2 * c + q for c in cell.comparison for q in (0, 1))):
+                if code < len(treated):
+                    comparison[code, k] = cell.phase != "reference"
+            if 2 * cell.cohort + 1 < len(treated):
+                treated[2 * cell.cohort + 1, k] = cell.phase != "reference"
+        return Arms(codes=self.codes, treated=treated, comparison=comparison)
 
     def parts(self, cells: Sequence[Cell], estimator: str) -> _Parts:
         """Every comparison of two groups in every cell."""
-        pairs = [(cell, other) for cell in cells for other in _others(cell)]
-        if not self.panel:
-            return {pair: self._section(*pair, estimator) for pair in pairs}
-        shared: dict[tuple[int, _Other, int], list[Cell]] = {}
-        constant = self.table.constant_nuisance
-        for cell, other in pairs:  # cells with the same groups and the same covariates and weights are one call
-            early = 0 if constant else min(cell.period, cell.base)
-            shared.setdefault((cell.cohort, other, early), []).append(cell)
-        parts: _Parts = {}
-        for (_, other, early), members in shared.items():
-            parts.update(self._block(members, other, early, estimator))
-        return parts
+        pairs = [(cell, other) for cell in cells if cell.phase != "reference" for other in _others(cell)]
+        alone = [replace(cell, comparison=_against(cell, other)) for cell, other in pairs]
+        store = Store.of(self.counted, alone)
+        for positions in self._together(pairs):
+            cell, other = pairs[positions[0]]
+            cohorts = sorted((cell.cohort, *alone[positions[0]].comparison))
+            found = self._compared([pairs[k][0] for k in positions], other, cohorts, estimator)
+            if isinstance(found, NotIdentified):
+                store.miss(positions, found)
+            else:
+                store.add(positions, found[0], 1.0, (cohorts, found[1]))
+        kept = [pair for k, pair in enumerate(pairs) if k not in store.missed]
+        return _Parts(
+            found=store.estimates(self.counted, alone),
+            place={pair: k for k, pair in enumerate(kept)},
+            missed={pairs[k]: why for k, why in store.missed.items()},
+            scale=self.table.scale,
+        )
 
-    def _block(self, cells: Sequence[Cell], other: _Other, early: int, estimator: str) -> _Parts:
-        """One comparison in several periods with the covariates and weights of the period `early`."""
-        table, rows = self.table, self.table.rows
-        treated = (table.group == cells[0].cohort) & self.of_unit
-        against = (table.group == other.cohort) & (self.of_unit == other.eligible)
-        units = np.flatnonzero(treated | against)
+    def _together(self, pairs: Sequence[_Pair]) -> list[list[int]]:
+        """Positions of pairs that are one call: in a panel those with the same groups, covariates and weights."""
+        if isinstance(self.table, Sections):
+            return [[k] for k in range(len(pairs))]
+        shared: dict[tuple[Any, ...], list[int]] = {}
+        for k, (cell, other) in enumerate(pairs):
+            shared.setdefault((cell.cohort, other, *self.table.nuisance_periods(cell)), []).append(k)
+        return list(shared.values())
+
+    def _compared(
+        self, cells: Sequence[Cell], other: _Other, cohorts: Sequence[int], estimator: str
+    ) -> tuple[Array, Array] | NotIdentified:
+        """Estimates (q,), and influences (m, q) of all units of the cohorts."""
+        if isinstance(self.table, Sections):
+            return self._section(self.table, cells[0], other, self.table.rows_of(cohorts), estimator)
+        return self._block(self.table, cells, other, self.table.rows_of(cohorts), estimator)
+
+    def _block(
+        self, table: Panel, cells: Sequence[Cell], other: _Other, units: Array, estimator: str
+    ) -> tuple[Array, Array] | NotIdentified:
+        """One comparison in several periods with the same covariates and weights."""
+        cohort, eligible = table.codes[units], self.eligible[units]
+        treated, against = _sides(cells[0], other, cohort, eligible)
         if not (treated.any() and against.any()):
-            return {(cell, other): self._empty(cell, other) for cell in cells}
-        y = table.wide(rows.y)[units]
+            return self._empty(cells[0], other)
+        inside = treated | against
+        rows, (covariates, weights) = table.order[units[inside]], table.nuisance_periods(cells[0])
+        y = table.grid.y[rows]
         found = panel_cells(
             y[:, [cell.period for cell in cells]] - y[:, [cell.base for cell in cells]],
-            treated[units],
-            table.wide(rows.design)[units, early],
-            table.wide(rows.weight)[units, early],
+            treated[inside],
+            table.grid.design[rows, covariates],
+            table.grid.weight[rows, weights],
             estimator=estimator,
-            names=rows.names,
+            names=table.grid.names,
         )
         if isinstance(found, NotIdentified):
-            return {(cell, other): found for cell in cells}
-        scaled = found[1] * (len(table.units) / len(units))
-        return {
-            (cell, other): Found(estimate=float(found[0][j]), units=units, influence=scaled[:, j])
-            for j, cell in enumerate(cells)
-        }
+            return found
+        influence = np.zeros((len(units), len(cells)))
+        influence[inside] = found[1] * (len(table.units) / len(rows))
+        return found[0], influence
 
-    def _section(self, cell: Cell, other: _Other, estimator: str) -> Found | NotIdentified:
+    def _section(
+        self, table: Sections, cell: Cell, other: _Other, units: Array, estimator: str
+    ) -> tuple[Array, Array] | NotIdentified:
         """One comparison of rows in two periods; a unit's influence is the sum of its rows'."""
-        table, rows = self.table, self.table.rows
-        cohort = table.group[table.unit]
-        treated = (cohort == cell.cohort) & self.eligible
-        against = (cohort == other.cohort) & (self.eligible == other.eligible)
+        treated, against = _sides(cell, other, table.codes[table.unit], self.rows)
         seen = (table.time == cell.period) | (table.time == cell.base)
         at = np.flatnonzero(seen & (treated | against))
         after = table.time[at] == cell.period
         if len(np.unique(2 * treated[at] + after)) < 4:
             return self._empty(cell, other)
         found = cross_section_cell(
-            rows.y[at], treated[at], after, rows.design[at], rows.weight[at], estimator=estimator, names=rows.names
+            table.y[at], treated[at], after, table.design[at], table.weights[at], estimator=estimator, names=table.names
         )
         if isinstance(found, NotIdentified):
             return found
-        units, place = np.unique(table.unit[at], return_inverse=True)
-        by_unit = np.bincount(place, found[1][:, 0]) * (len(table.units) / len(at))
-        return Found(estimate=float(found[0][0]), units=units, influence=by_unit)
+        n = len(table.units)
+        by_unit = np.bincount(table.unit[at], found[1][:, 0], minlength=n)[units]
+        return found[0], by_unit[:, None] * (n / len(at))
 
     def _empty(self, cell: Cell, other: _Other) -> NotIdentified:
         starts = self.table.starts
@@ -213,13 +250,30 @@ def _read(sample: Sample, outcome: str, design: DidDesign) -> _Data:
     """Eligibility goes through sorting and dropping as the first covariate, and leaves it afterwards."""
     _require_column(sample, design)
     frame = sample.frame.assign(covariate_0=sample.frame["eligible"].astype(float))
-    rows = read_window(replace(sample, frame=frame), outcome, design)
-    eligible = rows.design[:, ELIGIBLE] > 0
-    names = tuple(name for k, name in enumerate(rows.names) if k != ELIGIBLE)
-    table = Table.of(replace(rows, design=np.delete(rows.design, ELIGIBLE, axis=1), names=names))
+    whole = as_grid(window(read_table(replace(sample, frame=frame), outcome, design), design), design)
+    eligible = whole.design[..., ELIGIBLE] > 0
+    names = tuple(name for k, name in enumerate(whole.names) if k != ELIGIBLE)
+    table = sorted_by_cohort(replace(whole, design=np.delete(whole.design, ELIGIBLE, axis=-1), names=names))
     if design.panel != "repeated_cross_section":
-        _require_constant(table, eligible, design)
-    return _Data(table=table, eligible=eligible, panel=design.panel != "repeated_cross_section" and table.balanced)
+        _require_constant(whole, eligible, design)
+    of_unit = eligible[table.order, 0] if isinstance(table, Panel) else _first(table, eligible)
+    rows = eligible if isinstance(table, Sections) else np.empty(0, dtype=bool)
+    return _Data(table=table, eligible=of_unit, rows=rows, flow=whole.flow, notes=whole.notes)
+
+
+def _first(table: Sections, values: Array) -> Array:
+    """(n,) values of the units' first rows."""
+    return np.asarray(values[np.unique(table.unit, return_index=True)[1]])
+
+
+def _sides(cell: Cell, other: _Other, cohort: Array, eligible: Array) -> tuple[Array, Array]:
+    """Who is treated and who is compared."""
+    return (cohort == cell.cohort) & eligible, (cohort == other.cohort) & (eligible == other.eligible)
+
+
+def _against(cell: Cell, other: _Other) -> tuple[int, ...]:
+    """The cohort to compare with, none for the ineligible of the same cohort."""
+    return () if other.cohort == cell.cohort else (other.cohort,)
 
 
 def _others(cell: Cell) -> Iterator[_Other]:
@@ -232,44 +286,53 @@ def _others(cell: Cell) -> Iterator[_Other]:
 # combination ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Combined:
-    """An effect and the weights of the comparison cohorts in it, by their positions."""
-
-    effect: Found
-    weights: Mapping[int, float]
+_Weights = Mapping[Cell, Mapping[int, float]]  # of the comparison cohorts in each effect, by their positions
 
 
-def _combined(cell: Cell, parts: _Parts, n_units: int) -> _Combined | NotIdentified:
-    """The effect over all comparison cohorts that say something."""
-    own = parts[cell, _Other(cell.cohort, eligible=False)]
-    if isinstance(own, NotIdentified):
-        return own
-    effects: dict[int, Found] = {}
-    why = NotIdentified(reason="empty_cell", detail="no comparison cohort")
-    for cohort in cell.comparison:
-        eligible, ineligible = (parts[cell, _Other(cohort, eligible=side)] for side in (True, False))
-        if isinstance(eligible, NotIdentified):
-            why = eligible
-        elif isinstance(ineligible, NotIdentified):
-            why = ineligible
+def _combined(cells: Sequence[Cell], parts: _Parts) -> tuple[Estimates, _Weights]:
+    """The effects over all comparison cohorts that say something, and the weights of these."""
+    weights: dict[Cell, Mapping[int, float]] = {}
+    missed: dict[Cell, NotIdentified] = {}
+    rows: dict[Cell, Array] = {}
+    for cell in cells:
+        one = _effect(cell, parts)
+        if isinstance(one, NotIdentified):
+            missed[cell] = one
         else:
-            effects[cohort] = own.plus(eligible, 1.0).plus(ineligible, -1.0)
+            rows[cell], weights[cell] = one
+    matrix = np.array(list(rows.values())).reshape(len(rows), len(parts.found.estimate))
+    found = Estimates(
+        cells=tuple(rows),
+        estimate=matrix @ parts.found.estimate,
+        influence=parts.found.influence.mapped(matrix).without_noise(parts.scale),
+        shares=parts.found.shares,
+        missed=missed,
+    )
+    return found, weights
+
+
+def _effect(cell: Cell, parts: _Parts) -> tuple[Array, Mapping[int, float]] | NotIdentified:
+    """An effect as combination of the parts, and the weights of the comparison cohorts."""
+    if cell.phase == "reference":
+        return np.zeros(len(parts.found.estimate)), {}
+    own = (cell, _Other(cell.cohort, eligible=False))
+    if own in parts.missed:
+        return parts.missed[own]
+    why = NotIdentified(reason="empty_cell", detail="no comparison cohort")
+    effects: dict[int, Array] = {}
+    for cohort in cell.comparison:
+        pairs = [(cell, _Other(cohort, eligible=side)) for side in (True, False)]
+        lacking = [parts.missed[pair] for pair in pairs if pair in parts.missed]
+        if lacking:
+            why = lacking[0]
+        else:
+            effects[cohort] = np.zeros(len(parts.found.estimate))
+            effects[cohort][[parts.place[pair] for pair in (own, *pairs)]] = 1.0, 1.0, -1.0
     if not effects:
         return why
-    return _weighted(effects, n_units)
-
-
-def _weighted(effects: Mapping[int, Found], n_units: int) -> _Combined:
-    """The weighted mean of estimates of one effect that is most precise, given their covariance."""
-    influence = np.zeros((n_units, len(effects)))
-    for k, each in enumerate(effects.values()):
-        influence[each.units, k] = each.influence
-    weights = _precision_weights(influence.T @ influence)
-    units = np.flatnonzero((influence != 0).any(axis=1))
-    estimate = float(weights @ [each.estimate for each in effects.values()])
-    effect = Found(estimate=estimate, units=units, influence=influence[units] @ weights)
-    return _Combined(effect=effect, weights=dict(zip(effects, weights.tolist(), strict=True)))
+    matrix = np.array(list(effects.values()))
+    weights = _precision_weights(parts.found.influence.mapped(matrix).cross_product())
+    return weights @ matrix, dict(zip(effects, weights.tolist(), strict=True))
 
 
 def _precision_weights(covariance: Array) -> Array:
@@ -285,14 +348,13 @@ def _precision_weights(covariance: Array) -> Array:
     return np.asarray(raw / raw.sum())
 
 
-def _weights_table(data: _Data, combined: Mapping[Cell, _Combined | NotIdentified]) -> pd.DataFrame:
+def _weights_table(data: _Data, weights: _Weights) -> pd.DataFrame:
     """Weights of the comparison cohorts in each cell; a missing comparison cohort is the never treated."""
     starts, periods = data.table.starts, data.table.periods
     rows = [
         (starts[cell.cohort], periods[cell.period], starts[cohort], weight)
-        for cell, each in combined.items()
-        if isinstance(each, _Combined)
-        for cohort, weight in each.weights.items()
+        for cell, each in weights.items()
+        for cohort, weight in each.items()
     ]
     frame = pd.DataFrame(rows, columns=["cohort", "period", "comparison_cohort", "weight"])
     whole = frame["comparison_cohort"].where(np.isfinite(frame["comparison_cohort"])).astype("Int64")
@@ -301,7 +363,7 @@ def _weights_table(data: _Data, combined: Mapping[Cell, _Combined | NotIdentifie
 
 def _notes(data: _Data, design: DidDesign) -> Iterator[str]:
     yield "triple differences: the effect on the eligible of treated places; the ineligible there must not be affected"
-    if len(data.table.rows.names) > 1:
+    if len(data.names) > 1:
         yield (
             "three comparisons, all adjusted to the covariates of the eligible of treated places: not the difference "
             "of two adjusted difference-in-differences"
@@ -326,13 +388,17 @@ def _require_column(sample: Sample, design: DidDesign) -> None:
         )
 
 
-def _require_constant(table: Table, eligible: Array, design: DidDesign) -> None:
-    changing = eligible != eligible[table.first][table.unit]
-    if changing.any():
+def _require_constant(table: Rows | Grid, eligible: Array, design: DidDesign) -> None:
+    if isinstance(table, Grid):
+        changing = table.ids[(eligible != eligible[:, :1]).any(axis=1)]
+    else:
+        moved = (np.diff(table.unit) == 0) & (eligible[1:] != eligible[:-1])
+        changing = table.ids[np.unique(table.unit[1:][moved])]
+    if len(changing):
         raise DataError(
             code="E-IMP-116",
             what="a unit is eligible in some periods and not in others",
             where=str(design.eligible),
-            found=f"units {list(table.units[np.unique(table.unit[changing])][:3])}",
+            found=f"units {list(changing[:3])}",
             expected="one value for each unit of a panel, such as that before the treatment",
         )

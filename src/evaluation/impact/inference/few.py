@@ -14,6 +14,7 @@ from evaluation.impact.inference.covariances import Covariance
 
 Array = np.ndarray
 
+REFERENCE = "zero by construction (a reference, or an outcome that does not vary)"
 MINIMUM_CLUSTERS = 6  # on each side; below, tests with clustered errors reject far too often (validity tests G9)
 
 
@@ -30,7 +31,7 @@ def refusals(
         reasons = too_few(effects, cluster_codes(effects.units, clusters), treated_by_unit)
     reasons[np.isnan(found.std_error)] = "the method gives no standard error"
     reasons[found.std_error == 0] = "the standard error is zero"
-    reasons[~effects.support()] = "zero by construction (reference)"
+    reasons[~effects.support()] = REFERENCE
     return reasons
 
 

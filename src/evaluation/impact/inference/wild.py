@@ -19,7 +19,7 @@ from evaluation.impact.effects import Arms, Effects
 from evaluation.impact.inference.bands import require_level
 from evaluation.impact.inference.clustering import cluster_codes, counts, subsets
 from evaluation.impact.inference.covariances import ZERO_VARIANCE, cr1_factor, require_influence, row_units
-from evaluation.impact.inference.few import arms_of, too_few
+from evaluation.impact.inference.few import REFERENCE, arms_of, too_few
 from evaluation.impact.inference.inversion import AffineDraws, Tails
 from evaluation.impact.inference.multipliers import DESCRIPTIONS, Law, require_draws, require_law
 from evaluation.impact.inference.wild_draws import Forms, Rows, affine_draws, forms_of
@@ -259,7 +259,7 @@ def _refused(found: _Setting, side: str) -> str:
 
 def _reason(one: Effects, found: _Setting, refused: str) -> str:
     if not one.support()[0]:
-        return "zero by construction (reference)"
+        return REFERENCE
     if found.forms.variance <= ZERO_VARIANCE * found.forms.plain:
         return "the standard error is zero"
     return refused
