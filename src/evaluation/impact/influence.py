@@ -19,6 +19,7 @@ import numpy as np
 Array = np.ndarray
 
 NOISE = 1e-12  # of the scale of the outcome; below this an influence is rounding error of an exact fit
+AT_A_TIME = 4096  # units of a product with random weights: their part of both tables stays in the cache
 CANCELLED = 1e-5  # of a sum of squares without its signs; less is left: it is computed again, unit by unit
 
 
@@ -175,7 +176,7 @@ class Influence:
         for table in weights:
             out = np.zeros((len(table), self.shape[1]))
             for rows, values, columns in parts:
-                found = table[:, rows].astype(float, copy=False) @ values
+                found = _product(table[:, rows], values)
                 out += found if columns is None else found @ columns
             sums.append(out)
         return np.vstack(sums)
@@ -211,6 +212,15 @@ class Influence:
         squares = np.einsum("pk,pk->k", self.coefficients, self.atoms.gram @ self.coefficients)
         without_signs = np.einsum("pk,pk->k", size, np.abs(self.atoms.gram) @ size)
         return squares, squares < CANCELLED * without_signs
+
+
+def _product(weights: Array, values: Array) -> Array:
+    """weights (b, m) @ values (m, q), a few units at a time, so that whole numbers become floats where they serve."""
+    out = np.zeros((len(weights), values.shape[1]))
+    for start in range(0, len(values), AT_A_TIME):
+        some = slice(start, start + AT_A_TIME)
+        out += weights[:, some].astype(float, copy=False) @ values[some]
+    return out
 
 
 def sums_by(values: Array, codes: Array, n_codes: int) -> Array:
