@@ -11,7 +11,7 @@ import simulated
 from measure import Numbers, Program
 
 from evaluation.impact.effects import Effects
-from evaluation.impact.inference import covariance, summarize, wild_test
+from evaluation.impact.inference import covariance, summarize_together, wild_test
 from evaluation.sample import FlowStep, Sample
 from evaluation.settings.designs import DESIGNS
 
@@ -33,7 +33,7 @@ def staggered(*, units: int, covariates: int, shuffled: bool, draws: int, gaussi
 
     def run() -> list[pd.DataFrame]:
         result = did.estimate(sample, design)
-        return [summarize(effects, **bands) for effects in (result.group_time, result.aggregates["event_time"])]
+        return summarize_together([result.group_time, result.aggregates["event_time"]], **bands)
 
     return Program(run=run, numbers=lambda tables: staggered_numbers(*tables))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,11 +32,11 @@ class _Setting:
     kind: str
     seed: int
 
-    def summarized(self, effects: Effects, role: str, *, bands: bool = False) -> pd.DataFrame:
-        """The table of effects, with simultaneous bands if wanted."""
+    def summarized(self, parts: Sequence[Effects], role: str, *, bands: bool = False) -> list[pd.DataFrame]:
+        """A table for each of several effects, with simultaneous bands if wanted."""
         chosen = self.design.inference
-        table = inference.summarize(
-            effects,
+        tables = inference.summarize_together(
+            parts,
             self.clusters,
             kind=self.kind,
             level=chosen.level,
@@ -44,7 +44,7 @@ class _Setting:
             bands=chosen.bands,
             band_draws=chosen.draws,
         )
-        return table.assign(role=role)
+        return [table.assign(role=role) for table in tables]
 
 
 def parts(sample: Sample, design: Any, seed: int) -> Parts:
@@ -80,7 +80,7 @@ def parts(sample: Sample, design: Any, seed: int) -> Parts:
 
 def _first_rows(setting: _Setting, outcomes: Effects) -> tuple[pd.DataFrame, str]:
     """Headline and secondary outcomes, by the test that the design asks for, and its convention if it is not ours."""
-    table = setting.summarized(outcomes, "secondary")
+    table = setting.summarized([outcomes], "secondary")[0]
     table.loc[0, "role"] = "headline"
     if setting.design.inference.test != "wild":
         return table, ""
@@ -88,14 +88,13 @@ def _first_rows(setting: _Setting, outcomes: Effects) -> tuple[pd.DataFrame, str
 
 
 def _supporting(setting: _Setting, primary: DidResult, groups: list[GroupEffects]) -> Iterator[pd.DataFrame]:
-    yield setting.summarized(primary.group_time, "supporting", bands=True)
-    for effects in primary.aggregates.values():
-        yield setting.summarized(effects, "supporting", bands=True)
+    cells = [primary.group_time] if len(primary.group_time) else []
+    yield from setting.summarized([*cells, *primary.aggregates.values()], "supporting", bands=True)
     for group in groups:
-        yield setting.summarized(concat([group.effects, group.contrasts]), "supporting")
+        yield from setting.summarized([concat([group.effects, group.contrasts])], "supporting")
     if did_groups.placebo_columns(setting.sample.frame):
         placebos = did_groups.placebo_effects(setting.sample, setting.design)
-        yield setting.summarized(placebos, "supporting").assign(term="placebo")
+        yield setting.summarized([placebos], "supporting")[0].assign(term="placebo")
 
 
 def _not_applicable() -> list[Check]:
@@ -142,7 +141,7 @@ def _tables(
 ) -> dict[str, pd.DataFrame]:
     event_time = result.aggregates["event_time"]
     tables = {
-        name: _labelled(setting.summarized(effects, "supporting").drop(columns="role"), {})
+        name: _labelled(setting.summarized([effects], "supporting")[0].drop(columns="role"), {})
         for name, effects in (("group_time", result.group_time), ("event_time", event_time))
     }
     tables["event_time_covariance"] = _covariance(setting, event_time, "event_time")

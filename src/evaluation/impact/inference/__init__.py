@@ -19,7 +19,7 @@ from evaluation.impact.inference.joint import WaldTest, wald
 from evaluation.impact.inference.multiple import adjust, benjamini_hochberg, holm, romano_wolf, sharpened_q
 from evaluation.impact.inference.pooling import pooled
 from evaluation.impact.inference.randomisation import RandomisationTest, randomisation_test
-from evaluation.impact.inference.summary import summarize, with_wild_tests
+from evaluation.impact.inference.summary import summarize, summarize_together, with_wild_tests
 from evaluation.impact.inference.wild import WILD_DRAWS, WildTest, wild_test
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "romano_wolf",
     "sharpened_q",
     "summarize",
+    "summarize_together",
     "wald",
     "wild_test",
     "with_wild_tests",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from evaluation.impact.effects import Effects
+from evaluation.impact.effects import Effects, concat
 from evaluation.impact.inference.bands import p_values, require_level, sup_t, t_quantile
 from evaluation.impact.inference.bootstrap import MULTIPLIER_DRAWS, multiplier_bands, multiplier_draws
 from evaluation.impact.inference.covariances import Covariance, known_covariance
@@ -56,17 +57,59 @@ def summarize(
 
     Source: Montiel Olea and Plagborg-Møller (2019) for plug-in bands; Callaway and Sant'Anna (2021) for multipliers.
     """
-    require_level(level)
+    by_draws = band_seed is not None and bands == "multiplier" and covariance is None and effects.kind == "influence"
+    drawn = multiplier_draws(effects, clusters, draws=band_draws, seed=band_seed or 0) if by_draws else None
     found = covariance if covariance is not None else known_covariance(effects, clusters, kind)
     reasons = refusals(effects, clusters, found, treated_by_unit, few_clusters)
+    return _table(effects, found, reasons, level, band_seed, drawn)
+
+
+def summarize_together(
+    parts: Sequence[Effects],
+    clusters: pd.DataFrame | None = None,
+    *,
+    kind: str = "influence",
+    level: float = 0.95,
+    band_seed: int | None = None,
+    bands: Literal["plug_in", "multiplier"] = "plug_in",
+    band_draws: int = MULTIPLIER_DRAWS,
+) -> list[pd.DataFrame]:
+    """`summarize` of several effects on the same units, each with bands of its own from one set of draws.
+
+    The tables are those of `summarize` one by one; units are multiplied once instead of once a table.
+
+    Args:
+        parts: effects with influence functions.
+        clusters: see `covariance`.
+        kind: see `covariance`.
+        level: of intervals and bands.
+        band_seed: seed of the bands' draws; None for no bands.
+        bands: plug_in or multiplier.
+        band_draws: of the multipliers.
+    """
+    drawn: list[Array | None] = [None] * len(parts)
+    if band_seed is not None and bands == "multiplier":
+        together = multiplier_draws(concat(parts), clusters, draws=band_draws, seed=band_seed)
+        drawn = list(np.split(together, np.cumsum([len(part) for part in parts])[:-1], axis=1))
+    tables = []
+    for part, own in zip(parts, drawn, strict=True):
+        found = known_covariance(part, clusters, kind)
+        reasons = refusals(part, clusters, found, None, "refuse")
+        tables.append(_table(part, found, reasons, level, band_seed, own))
+    return tables
+
+
+def _table(
+    effects: Effects, found: Covariance, reasons: Array, level: float, band_seed: int | None, drawn: Array | None
+) -> pd.DataFrame:
+    require_level(level)
     silent = reasons != ""
     std_error = np.where(effects.support(), found.std_error, np.nan)
     critical = t_quantile(0.5 + level / 2, found.df)
     if band_seed is None or silent.all():
         band = np.full(len(effects), np.nan)
-    elif bands == "multiplier" and covariance is None:
-        drawn = multiplier_draws(effects.select(~silent), clusters, draws=band_draws, seed=band_seed)
-        band = np.maximum(critical, multiplier_bands(drawn, level=level).critical)
+    elif drawn is not None:
+        band = np.maximum(critical, multiplier_bands(drawn[:, ~silent], level=level).critical)
     else:
         band = sup_t(found, critical, level, band_seed, ~silent)
     numbers = {
