@@ -88,8 +88,11 @@ def require_draws(draws: int) -> None:
 
 def _block(law: str, rows: int, n: int, stream: np.random.Philox) -> Array:
     if law == "rademacher":
-        bits = np.unpackbits(_words(stream, rows, n, 64).view(np.uint8), axis=1, count=n, bitorder="little")
-        return bits.view(np.int8) * np.int8(2) - np.int8(1)
+        words = _words(stream, rows, n, 64).view(np.uint8)
+        signs = np.unpackbits(words, axis=1, count=n, bitorder="little").view(np.int8)
+        signs *= np.int8(2)  # in place: there can be hundreds of millions
+        signs -= np.int8(1)
+        return signs
     uniform = _words(stream, rows, n, 2).view(np.uint32)[:, :n]
     if law == "mammen":
         return POINTS[law][(uniform >= np.uint32(LOWER_SHARE * 2**32)).astype(np.intp)]
