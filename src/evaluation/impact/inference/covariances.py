@@ -171,11 +171,6 @@ def required_fit(effects: Effects, kind: str) -> tuple[Regression, Array]:
     return effects.regression, effects.loading
 
 
-def row_units(fit: Regression) -> pd.Index:
-    """Unit of each row of the regression; row numbers where it has none."""
-    return fit.units if fit.units is not None else pd.RangeIndex(len(fit.residuals))
-
-
 def combined(pieces: Mapping[tuple[str, ...], Array]) -> tuple[Array, bool]:
     """Inclusion and exclusion over the clusterings; negative eigenvalues, which it can leave, are set to zero.
 

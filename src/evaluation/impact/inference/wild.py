@@ -18,7 +18,7 @@ import pandas as pd
 from evaluation.impact.effects import Arms, Effects
 from evaluation.impact.inference.bands import require_level
 from evaluation.impact.inference.clustering import cluster_codes, counts, subsets
-from evaluation.impact.inference.covariances import ZERO_VARIANCE, cr1_factor, require_influence, row_units
+from evaluation.impact.inference.covariances import ZERO_VARIANCE, cr1_factor, require_influence
 from evaluation.impact.inference.few import REFERENCE, arms_of, too_few
 from evaluation.impact.inference.inversion import AffineDraws, Tails
 from evaluation.impact.inference.multipliers import DESCRIPTIONS, Law, require_draws, require_law
@@ -217,7 +217,7 @@ def _regression_rows(one: Effects, fit: Regression) -> tuple[Rows, Array]:
         weights=fit.weights,
         absorbed=fit.absorbed,
     )
-    return rows, one.units.get_indexer(row_units(fit))
+    return rows, fit.rows_among(one.units)
 
 
 def _score_rows(one: Effects, arms: Arms | None) -> tuple[Rows, Array]:
