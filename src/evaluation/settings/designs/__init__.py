@@ -1,0 +1,47 @@
+"""Designs: what one evaluation is, fixed before its data are opened.
+
+One frozen model a method, chosen by `method`. Every field that contradicts an earlier one says so itself, so that all
+contradictions of all evaluations are reported together with the misspelt and the missing keys.
+"""
+
+from collections.abc import Mapping
+
+from evaluation.settings.designs.base import Design, Inference
+from evaluation.settings.designs.did import BY_CELL, UNUSED, DidDesign, EventWindow, Matched
+from evaluation.settings.designs.experiment import ExperimentDesign
+from evaluation.settings.designs.matching import MatchingDesign
+from evaluation.settings.designs.sources import Join, Source
+from evaluation.settings.designs.variables import Cohort, Combination, Outcome, Treatment
+from evaluation.settings.designs.weighting import WeightingDesign
+
+__all__ = [
+    "BY_CELL",
+    "DESIGNS",
+    "LATER_KEYS",
+    "LATER_METHODS",
+    "UNUSED",
+    "Cohort",
+    "Combination",
+    "Design",
+    "DidDesign",
+    "EventWindow",
+    "ExperimentDesign",
+    "Inference",
+    "Join",
+    "Matched",
+    "MatchingDesign",
+    "Outcome",
+    "Source",
+    "Treatment",
+    "WeightingDesign",
+]
+
+LATER_METHODS = ("discontinuity", "instrument", "synthetic_control", "uncontrolled")
+LATER_KEYS = ("survey", "running", "instruments", "endogenous")
+
+DESIGNS: Mapping[str, type[Design]] = {
+    "experiment": ExperimentDesign,
+    "did": DidDesign,
+    "matching": MatchingDesign,
+    "weighting": WeightingDesign,
+}
