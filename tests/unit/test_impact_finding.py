@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from evaluation.errors import InternalError
-from evaluation.impact import finding, finding_tests, inference
+from evaluation.impact import finding, finding_cross_section, finding_tests, inference
 from evaluation.impact.finding import EFFECT_COLUMNS
 
 
@@ -118,7 +118,7 @@ def test_tables_hold_no_unit(arms: Any) -> None:
     assert all("unit" not in table.columns for table in found.tables.values())
     score = found.tables["score"]
     assert score.groupby("group")["n"].sum().to_dict() == {"comparison": (~treated).sum(), "treated": treated.sum()}
-    assert len(score) == 2 * finding.SCORE_BINS
+    assert len(score) == 2 * finding_cross_section.SCORE_BINS
 
 
 @pytest.mark.parametrize("options", [{"distance": "mahalanobis"}, {"weights": "entropy_balancing"}])

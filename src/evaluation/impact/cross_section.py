@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from evaluation.errors import DataError
 from evaluation.impact import inference
+from evaluation.impact.checks import Check
 from evaluation.impact.covariates import Floats
 from evaluation.impact.effects import Arms, Effects, clear_noise
 from evaluation.impact.regression import weighted_least_squares
 
 if TYPE_CHECKING:
-    from evaluation.sample import Sample
+    from evaluation.sample import FlowStep, Sample
     from evaluation.settings.designs import Design, Outcome
 
 
@@ -58,6 +60,9 @@ class CrossSection:
             an adjustment.
         score: (n,) propensity score, if there is one.
         notes: what a reader must know, in English, with numbers.
+        checks: diagnostics of the method itself; they take the place of common ones with the same id.
+        tables: aggregate tables of the method itself, by name.
+        flow: rows that the method left out, after those of the sample.
     """
 
     estimand: str
@@ -65,6 +70,9 @@ class CrossSection:
     balance_weights: Floats | None = None
     score: Floats | None = None
     notes: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    flow: tuple[FlowStep, ...] = ()
 
 
 def outcomes_of(design: Design) -> list[tuple[str, Outcome]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from evaluation.impact.checks import Check
@@ -43,3 +44,12 @@ class Parts:
     flow: Sequence[FlowStep] = field(default_factory=tuple)
     outcomes: Effects | None = None
     convention: str = ""
+
+
+def mean_and_sd(values: Floats, weights: Floats) -> tuple[float, float]:
+    """Weighted mean, and standard deviation with the factor n / (n - 1)."""
+    n = len(values)
+    share = weights / weights.sum()
+    mean = share @ values
+    variance = share @ (values - mean) ** 2 * (n / (n - 1) if n > 1 else np.nan)
+    return float(mean), float(np.sqrt(variance))
