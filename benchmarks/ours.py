@@ -22,14 +22,14 @@ SEED = 1
 def staggered(*, units: int, covariates: int, shuffled: bool, draws: int, gaussian: bool = False) -> Program:
     """Effects by cohort and period and by event time, with errors, and bands where there are draws.
 
-    The gaussian bands are those of `plug_in`: 20,000 draws from the estimated covariance, not multipliers of units.
+    The gaussian bands are those of `plug_in`: as many draws from the estimated covariance, not multipliers of units.
     """
     from evaluation.impact import did
 
     sample, design = did_sample(simulated.staggered(units, covariates=covariates, shuffled=shuffled), covariates)
     bands: dict[str, Any] = {"band_seed": SEED} if draws or gaussian else {}
-    if draws and not gaussian:
-        bands |= {"bands": "multiplier", "band_draws": draws}
+    if draws:
+        bands |= {"bands": "plug_in" if gaussian else "multiplier", "band_draws": draws}
 
     def run() -> list[pd.DataFrame]:
         result = did.estimate(sample, design)
@@ -61,7 +61,7 @@ def fixed_effects(*, rows: int, balanced: bool) -> Program:
 
     def run() -> Effects:
         columns = {name: frame[name].to_numpy() for name in frame}
-        x = np.column_stack([columns[name] for name in names])
+        x = np.array([columns[name] for name in names]).T
         fit = two_way(columns["y"], x, names, unit=columns["unit"], period=columns["period"])
         effects = fit.to_effects(np.eye(2), pd.DataFrame({"term": names}), fit.units)
         covariance(effects, kind="cr1")

@@ -161,7 +161,7 @@ def _gaussian(asked: bool) -> Contender:
         name="evaluation, Gaussian law",
         maker="ours:staggered_gaussian",
         target=50 if asked else None,
-        why="another law: 20,000 draws from N(0, V), V the estimated covariance; no unit is drawn",
+        why="another law: as many draws from N(0, V), V the estimated covariance; no unit is drawn",
     )
 
 

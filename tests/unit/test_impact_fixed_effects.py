@@ -99,13 +99,18 @@ def test_clustered_errors_equal_those_with_all_dummies(weighted):
 
 def test_effects_that_are_not_within_clusters_count_in_full():
     table = gappy(weighted=False)
-    fit, _ = fitted(table)
-    coarse = (table["unit"] // 10).to_numpy()
-    crossed = (table.index % 5).to_numpy()
+    fit, effects = fitted(table)
+    ids = effects.units
+    tens = np.asarray(ids // 10)
     assert fit.absorbed_df() == 30 + 6 - 1
-    assert fit.absorbed_df(coarse) == 1 + 6 - 1
-    assert fit.absorbed_df(crossed) == 30 + 6 - 1
-    assert fit.absorbed_df(table["period"].to_numpy()) == 30 + 1 - 1
+    assert fit.absorbed_df(ids, tens) == 1 + 6 - 1
+    # Without the units' own codes the rows decide: tens of units hold units, and halves of the periods do not.
+    rows = (table["unit"] // 10).to_numpy(), (table.index % 5).to_numpy()
+    others = replace(fit, grouping=None, absorbed=rows)
+    assert others.absorbed_df() == 3 + 5 - 1
+    assert others.absorbed_df(ids, tens) == 1 + 5 - 1
+    assert others.absorbed_df(ids[::-1], tens[::-1]) == 1 + 5 - 1
+    assert others.absorbed_df(ids, np.arange(len(ids))) == 3 + 5 - 1
 
 
 @pytest.mark.parametrize("weighted", [False, True])

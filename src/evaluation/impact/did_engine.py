@@ -232,7 +232,7 @@ def by_means(panel: Panel, cells: Sequence[Cell]) -> Estimates:
     Atoms of a cohort: w (d - d̄) for each period but the first, w, and 1 where weights differ.
     """
     masses, n = panel.masses, len(panel.units)
-    means, blocks = _changes(panel)
+    means, tables = _changes(panel)
     count = _counts(panel, len(panel.periods) - 1)
     estimate, coefficients = np.empty(len(cells)), np.zeros((count.n_atoms, len(cells)))
     for k, cell in enumerate(cells):
@@ -244,7 +244,7 @@ def by_means(panel: Panel, cells: Sequence[Cell]) -> Estimates:
         for cohort, factor in ((cell.cohort, n / masses[cell.cohort]), *((c, -n / mass) for c in cell.comparison)):
             _add_change(coefficients[:, k], count.first[cohort], cell, factor)
         coefficients[count.members[others], k] -= n / mass * (changes - pooled)
-    atoms = Atoms(n_units=n, n_atoms=count.n_atoms, blocks=tuple(count.block(a, blocks[a]) for a in range(len(means))))
+    atoms = Atoms(n_units=n, n_atoms=count.n_atoms, blocks=tuple(map(count.members_first, range(len(tables)), tables)))
     return Estimates(
         cells=tuple(cells),
         estimate=estimate,
@@ -255,22 +255,22 @@ def by_means(panel: Panel, cells: Sequence[Cell]) -> Estimates:
 
 
 def _changes(panel: Panel) -> tuple[Array, list[Array]]:
-    """(A, T) means of changes from the first period, and a table of atoms for each cohort."""
-    t = len(panel.periods)
-    means, blocks = np.zeros((len(panel.starts), t)), []
+    """(A, T) means of changes from the first period, and for each cohort a table of atoms.
+
+    Columns of a table: members (weighted), changes from the first period (weighted), and ones where weights differ.
+    """
+    means, tables = np.zeros((len(panel.starts), len(panel.periods))), []
     for cohort in range(len(panel.starts)):
         rows = panel.rows(cohort)
-        y, w = panel.grid.y[panel.order[rows]], panel.weight[rows]
-        block = np.empty((len(y), t + panel.weighted))
-        changes = block[:, : t - 1]
-        np.subtract(y[:, 1:], y[:, :1], out=changes)
-        means[cohort, 1:] = w @ changes / w.sum()
-        changes -= means[cohort, 1:]
-        block[:, t - 1 :] = 1.0
+        table, w = np.take(panel.grid.y, panel.order[rows], axis=0), panel.weight[rows]
+        table -= table[:, :1].copy()
+        means[cohort] = w @ table / w.sum()
+        table -= means[cohort]
+        table[:, 0] = 1.0  # the first period is the origin of the changes
         if panel.weighted:
-            block[:, :t] *= w[:, None]
-        blocks.append(block)
-    return means, blocks
+            table = np.column_stack([table * w[:, None], np.ones(len(w))])
+        tables.append(table)
+    return means, tables
 
 
 def _add_change(column: Array, first: int, cell: Cell, factor: float) -> None:
@@ -371,6 +371,12 @@ class _Counts:
         """The block of a cohort from its table of atoms."""
         first = int(self.first[cohort])
         return Block(start=int(self.bounds[cohort]), values=values, columns=np.arange(first, first + values.shape[1]))
+
+    def members_first(self, cohort: int, values: Array) -> Block:
+        """The block of a cohort from a table whose columns are members, its own atoms, and ones if they differ."""
+        own = np.arange(self.first[cohort], self.members[cohort])
+        columns = np.concatenate([self.members[[cohort]], own, self.ones[[cohort]]])[: values.shape[1]]
+        return Block(start=int(self.bounds[cohort]), values=values, columns=columns)
 
     def shares(self, atoms: Atoms, share: Array) -> Influence:
         """Influences of the shares: members of the cohort less the share, for each unit."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.impact.covariates import covariate_columns, model_matrix
+from evaluation.impact.within import block_size
 from evaluation.sample import FlowStep
 
 if TYPE_CHECKING:
@@ -181,17 +182,11 @@ def constant_if_so(values: Array) -> Array:
 def _sorted_layout(frame: pd.DataFrame) -> _Layout | None:
     """The layout of rows that stand in the order of the grid, seen in one pass; None if they do not."""
     unit, period = frame["unit"], frame["period"].to_numpy()
-    if not pd.api.types.is_numeric_dtype(unit) or not len(unit):
+    ids = unit.to_numpy() if pd.api.types.is_integer_dtype(unit.dtype) else np.empty(0)
+    size = block_size(ids, period)
+    if not size or (np.diff(period[:size]) <= 0).any():
         return None
-    ids = unit.to_numpy()
-    width = int(np.searchsorted(ids, ids[0], side="right"))
-    if not width or len(ids) % width:
-        return None
-    units, times = ids.reshape(-1, width), period.reshape(-1, width)
-    ordered = (np.diff(units[:, 0]) > 0).all() and (np.diff(times[0]) > 0).all()
-    if not (ordered and (units == units[:, :1]).all() and (times == times[0]).all()):
-        return None
-    return _Layout(ids=pd.Index(units[:, 0]), periods=times[0].astype(float))
+    return _Layout(ids=pd.Index(ids[::size]), periods=period[:size].astype(float))
 
 
 def _shuffled_layout(frame: pd.DataFrame) -> _Layout | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import pandas as pd
@@ -110,9 +110,9 @@ class Effects:
         """Sums of influence by cluster: (G, K) for codes 0..G-1, each of which occurs."""
         return self._influence.sums(codes, int(codes.max()) + 1)
 
-    def weighted_sums(self, weights: Iterable[Array]) -> Array:
+    def weighted_sums(self, weights: Iterable[Array], precision: type[np.floating[Any]] = np.float64) -> Array:
         """Σᵢ w_bi influenceᵢ for each row of the weights, which come in tables (b, n): (B, K)."""
-        return self._influence.weighted_sums(weights)
+        return self._influence.weighted_sums(weights, precision)
 
     def cross_product(self) -> Array:
         """Σᵢ influenceᵢ influenceᵢ′, (K, K)."""

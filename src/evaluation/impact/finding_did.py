@@ -42,7 +42,7 @@ class _Setting:
             level=chosen.level,
             band_seed=self.seed if bands else None,
             bands=chosen.bands,
-            band_draws=chosen.draws,
+            band_draws=chosen.draws if chosen.bands == "multiplier" else None,
         )
         return [table.assign(role=role) for table in tables]
 

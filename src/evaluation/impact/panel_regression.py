@@ -138,8 +138,8 @@ class _Left:
         columns = _columns(outcome, regressors, names)
         before = _lengths(columns)
         panel = Panel.of(unit, period)
-        take_out(columns, panel, w)
-        return cls(columns=columns, moves=_lengths(columns) > ABSORBED * before, panel=panel)
+        after = take_out(columns, panel, w)
+        return cls(columns=columns, moves=after > ABSORBED * before, panel=panel)
 
     def labelled(self, fit: Regression, unit: Any) -> Regression:
         panel = self.panel

@@ -1,13 +1,14 @@
 """Weighted least squares by a pivoted QR decomposition, with what robust standard errors need afterwards.
 
-Columns are brought to unit length first and the normal equations are never formed: forming X′X halves the number of
+Columns are brought to unit length first and the normal equations are not solved: forming X′X halves the number of
 correct digits (Longley 1967; Higham 2002, *Accuracy and Stability of Numerical Algorithms*, chapter 20). Where rows are
-millions and columns few, the triangle comes from blocks of rows (`least_squares_by_blocks`), with the same digits.
+millions and columns few (`least_squares_by_blocks`), the triangle comes from cross products only where correlations say
+that no digits are lost, otherwise from blocks of rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,8 @@ Array = np.ndarray
 RANK_TOLERANCE = 1e-10
 EXACT_FIT = 1e-12  # residuals below this share of the outcome are rounding errors of an exact fit
 BLOCK_ROWS = 4096  # rows of a block, at least; small enough to stay in the cache
+PIECE_ROWS = 1 << 15  # rows that are worked on while they stay in the cache
+WELL_CONDITIONED = 1e-3  # smallest eigenvalue of the correlations from which cross products are digits enough
 SOME_ROWS = 10_000  # rows that tell quickly that something does not hold for all
 LEVERAGE_TOLERANCE = 1e-10  # 1 − leverage below this: the row is fitted exactly and says nothing about its variance
 
@@ -159,24 +162,38 @@ class Regression:
     @property
     def n_rows(self) -> int:
         """Number of rows that count: those with a positive weight."""
-        return int((self.weights > 0).sum())
+        return int(np.count_nonzero(self.weights > 0))
 
     @property
     def residual_df(self) -> int:
         """Rows less coefficients, absorbed ones included."""
         return self.n_rows - self.n_columns - self.absorbed_df()
 
-    def absorbed_df(self, clusters: Array | None = None) -> int:
+    def absorbed_df(self, units: pd.Index | None = None, clusters: Array | None = None) -> int:
         """Coefficients that the fixed effects stand for: all levels, less one for each effect after the first.
 
         Args:
-            clusters: (N,) codes; effects that never change within a cluster count as one coefficient in all, because
-                clustering already allows for them (fixest's "nonnested"; Cameron and Miller 2015, section III.B).
+            units: (n,) ids of the units of all rows.
+            clusters: (n,) codes of these units; effects that never change within a cluster count as one coefficient in
+                all, because clustering already allows for them (fixest's "nonnested"; Cameron and Miller 2015, section
+                III.B).
         """
         levels = [int(codes.max()) + 1 for codes in self.absorbed]
-        nested = [clusters is not None and _is_nested(codes, clusters) for codes in self.absorbed]
+        nested = [
+            units is not None and clusters is not None and self._is_nested(codes, units, clusters)
+            for codes in self.absorbed
+        ]
         counted = sum(1 if inside else n for n, inside in zip(levels, nested, strict=True))
         return counted - max(len(levels) - 1, 0)
+
+    def _is_nested(self, codes: Array, units: pd.Index, clusters: Array) -> bool:
+        """Whether each level of a fixed effect lies within one cluster of units; that of units always does."""
+        if self.grouping is not None and codes is self.grouping.codes:
+            return True
+        some = slice(SOME_ROWS)
+        return is_nested(codes[some], clusters[self.rows_among(units, some)]) and is_nested(
+            codes, clusters[self.rows_among(units)]
+        )
 
     def scores(self, leverage_power: float = 0.0) -> Array:
         """(N, p) rows x w e / (1 − h)^power: power 0 for HC0 and HC1, ½ for HC2, 1 for HC3.
@@ -218,11 +235,12 @@ class Regression:
             arms=arms,
         )
 
-    def rows_among(self, units: pd.Index) -> Array:
-        """(N,) position of each row's unit in `units`; -1 for one that is not there."""
+    def rows_among(self, units: pd.Index, some: slice = slice(None)) -> Array:
+        """(N,) position of each row's unit in `units`, or of some rows; -1 for one that is not there."""
         rows = pd.RangeIndex(len(self.residuals)) if self.units is None else self.units
         grouping = Grouping.of(rows) if self.grouping is None else self.grouping
-        return np.asarray(units.get_indexer(grouping.ids)[grouping.codes])
+        codes = grouping.codes[some]
+        return codes if units is grouping.ids else np.asarray(units.get_indexer(grouping.ids)[codes])
 
     def _without_rounding(self, grouping: Grouping, slopes: Array) -> Array:
         """(n, K) influences; rounding errors, beside what rows could add up to, are no influence and no mean."""
@@ -230,8 +248,10 @@ class Regression:
         influence = n * (self._score_sums(grouping) @ slopes)
         scale = (np.linalg.norm(self.residuals) * _lengths(self.design)) @ np.abs(slopes)
         noise = np.sqrt(np.einsum("ij,ij->j", influence, influence) / n) <= EXACT_FIT * scale
-        mean = influence.mean(axis=0)
-        influence -= np.where(np.abs(mean) <= EXACT_FIT * scale, mean, 0.0)
+        mean = np.full(n, 1 / n) @ influence
+        rounding = np.where(np.abs(mean) <= EXACT_FIT * scale, mean, 0.0)
+        if rounding.any():
+            influence -= rounding
         return np.where(noise, 0.0, influence) if noise.any() else influence
 
     def _score_sums(self, grouping: Grouping) -> Array:
@@ -308,9 +328,8 @@ def _fitted(factor: Factor, y: Array, x: Array, w: Array, names: Sequence[str]) 
 def least_squares_by_blocks(columns: Array, names: Sequence[str], weights: Array | None = None) -> Regression:
     """`weighted_least_squares` for many rows and few columns, from columns that are stored one after the other.
 
-    The triangle R of [√w X, √w y] comes from the triangles of blocks of rows, so that Q is never stored; R is
-    decomposed by pivoted QR as X itself would be. One step of refinement with R makes the residuals orthogonal to the
-    columns.
+    Q is never stored: only the triangle R of [√w X, √w y] (`triangle`), which is decomposed by pivoted QR as X itself
+    would be. One step of refinement with R makes the residuals orthogonal to the columns.
 
     Args:
         columns: (k + 1, N) finite: the regressors, then the outcome. They are overwritten: multiplied by √w, and the
@@ -344,10 +363,31 @@ def least_squares_by_blocks(columns: Array, names: Sequence[str], weights: Array
 
 
 def triangle(columns: Array) -> Array:
-    """R (p, p) with R′R = X′X, by QR, for X′ = columns (p, N) with N ≥ p; R of the blocks' triangles is R of X.
+    """R (p, p) with R′R = X′X for X′ = columns (p, N).
 
-    With fewer rows than columns it is (N, p).
+    By Cholesky of the cross products where no column is nearly said by others, which costs less than two digits;
+    otherwise by QR: R of the triangles of blocks of rows is R of X. With fewer rows than columns it is (N, p).
     """
+    products = _cross_products(columns)
+    length = np.sqrt(np.diag(products))
+    if (length > 0).all():
+        correlation = products / np.outer(length, length)
+        if np.linalg.eigvalsh(correlation)[0] > WELL_CONDITIONED:
+            return np.asarray(np.linalg.cholesky(correlation).T * length)
+    return _triangle_of_blocks(columns)
+
+
+def _cross_products(columns: Array) -> Array:
+    """X′X, a dot product at a time: a matrix product of few long columns is slower."""
+    p = len(columns)
+    out = np.empty((p, p))
+    for i in range(p):
+        for j in range(i + 1):
+            out[i, j] = out[j, i] = columns[i] @ columns[j]
+    return out
+
+
+def _triangle_of_blocks(columns: Array) -> Array:
     p, n = columns.shape
     size = max(BLOCK_ROWS, 8 * p)
     whole = n - n % size
@@ -360,14 +400,23 @@ def triangle(columns: Array) -> Array:
 
 def _refined(factor: Factor, coefficients: Array, columns: Array, length: float) -> Array:
     """Coefficients after one step; the outcome, of this length, becomes residuals, which are zero in an exact fit."""
-    x, y = columns[:-1], columns[-1]
-    y -= coefficients @ x
-    step = factor.solve_gram(x @ y)
-    if np.linalg.norm(step * factor.scale) > np.finfo(float).eps * np.linalg.norm(coefficients * factor.scale):
-        y -= step @ x
-    if np.linalg.norm(y) <= EXACT_FIT * length:
-        y[:] = 0.0
+    moments = np.zeros(len(coefficients))
+    for some in _pieces(columns):
+        some[-1] -= coefficients @ some[:-1]
+        moments += some[:-1] @ some[-1]
+    step, squares = factor.solve_gram(moments), 0.0
+    for some in _pieces(columns):
+        some[-1] -= step @ some[:-1]
+        squares += some[-1] @ some[-1]
+    if np.sqrt(squares) <= EXACT_FIT * length:
+        columns[-1] = 0.0
     return np.asarray(coefficients + step)
+
+
+def _pieces(columns: Array) -> Iterator[Array]:
+    """Columns (p, N) a few rows at a time, which stay in the cache."""
+    for start in range(0, columns.shape[1], PIECE_ROWS):
+        yield columns[:, start : start + PIECE_ROWS]
 
 
 def _lengths(design: Array) -> Array:
@@ -375,10 +424,8 @@ def _lengths(design: Array) -> Array:
     return np.sqrt([column @ column for column in design.T])
 
 
-def _is_nested(inner: Array, outer: Array) -> bool:
-    """Whether each level of `inner` lies within one level of `outer`."""
-    if len(inner) > SOME_ROWS and not _is_nested(inner[:SOME_ROWS], outer[:SOME_ROWS]):
-        return False
+def is_nested(inner: Array, outer: Array) -> bool:
+    """Whether each level of `inner` lies within one level of `outer`; (N,) codes from 0."""
     last = np.zeros(int(inner.max()) + 1, dtype=np.intp)
     last[inner] = outer
     return bool((last[inner] == outer).all())

@@ -50,7 +50,7 @@ class Panel:
             codes, ids = codes_of(unit)
             return cls(codes=(codes,), ids=ids)
         who, when = np.asarray(unit), np.asarray(period)
-        size = _block(who, when)
+        size = block_size(who, when)
         if not size:
             codes, ids = codes_of(unit)
             return cls(codes=(codes, codes_of(period)[0]), ids=ids)
@@ -59,16 +59,18 @@ class Panel:
         return cls(codes=(np.repeat(np.arange(n, dtype=np.int32), size), times), ids=pd.Index(who[::size]), size=size)
 
 
-def _block(unit: Array, period: Array) -> int:
+def block_size(unit: Array, period: Array) -> int:
     """Rows of each unit where all units, in increasing order, have the same periods in the same order; otherwise 0."""
     if unit.dtype.kind not in "iu" or not len(unit) or len(period) != len(unit):
         return 0
     size = _run(unit)
     if len(unit) % size or len(pd.unique(period[:size])) < size:
         return 0
-    units, periods = unit.reshape(-1, size), period.reshape(-1, size)
-    increasing = bool((units[1:, 0] > units[:-1, 0]).all())
-    return size if increasing and bool((units == units[:, :1]).all() and (periods == periods[0]).all()) else 0
+    firsts = unit[::size]
+    increasing = bool((firsts[1:] > firsts[:-1]).all())
+    # n increasing first values and as many changes in all: each block holds one unit.
+    together = increasing and np.count_nonzero(unit[1:] != unit[:-1]) == len(firsts) - 1
+    return size if together and bool((period[size:] == period[:-size]).all()) else 0
 
 
 def _run(values: Array) -> int:
@@ -111,13 +113,18 @@ def within(values: Array, codes: Sequence[Array], weights: Array | None = None) 
     return columns.T
 
 
-def take_out(columns: Array, panel: Panel, weights: Array | None = None) -> None:
-    """`within` in place, for columns (k, N) that are stored one after the other."""
+def take_out(columns: Array, panel: Panel, weights: Array | None = None) -> Array:
+    """`within` in place, for columns (k, N) that are stored one after the other; (k,) their lengths afterwards."""
     means = _means_of(panel, weights)
-    for column in columns:
-        level = means(column)
-        if level > LEVEL * np.sqrt(column @ column / len(column)):
-            means(column)
+    return np.array([_taken_out(column, means) for column in columns])
+
+
+def _taken_out(column: Array, means: _Means) -> float:
+    level, length = means(column), np.sqrt(column @ column)
+    if level > LEVEL * length / np.sqrt(len(column)):
+        means(column)
+        length = np.sqrt(column @ column)
+    return float(length)
 
 
 # Takes a column's constants out in place and returns the largest of those that stand for its level.

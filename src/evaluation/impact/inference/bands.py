@@ -13,7 +13,7 @@ Array = np.ndarray
 BAND_DRAWS = 20_000
 
 
-def sup_t(found: Covariance, pointwise: Array, level: float, seed: int, used: Array) -> Array:
+def sup_t(found: Covariance, pointwise: Array, level: float, seed: int, used: Array, draws: int = BAND_DRAWS) -> Array:
     """(K,) critical values of the simultaneous band: a quantile of max |t| from the plug-in correlation.
 
     With finite degrees of freedom the draws are multivariate t with the smallest of them. A band is never narrower than
@@ -24,10 +24,10 @@ def sup_t(found: Covariance, pointwise: Array, level: float, seed: int, used: Ar
         return pointwise
     se = found.std_error[rows]
     rng = np.random.Generator(np.random.Philox(seed))
-    draws = correlated_normals(found.matrix[np.ix_(rows, rows)] / np.outer(se, se), BAND_DRAWS, rng)
+    normals = correlated_normals(found.matrix[np.ix_(rows, rows)] / np.outer(se, se), draws, rng)
     df = float(np.min(found.df[rows]))
-    scale = np.sqrt(rng.chisquare(df, BAND_DRAWS) / df) if np.isfinite(df) else np.ones(BAND_DRAWS)
-    return np.asarray(np.maximum(np.quantile(np.abs(draws).max(axis=1) / scale, level), pointwise))
+    scale = np.sqrt(rng.chisquare(df, draws) / df) if np.isfinite(df) else np.ones(draws)
+    return np.asarray(np.maximum(np.quantile(np.abs(normals).max(axis=1) / scale, level), pointwise))
 
 
 def correlated_normals(correlation: Array, draws: int, rng: np.random.Generator) -> Array:

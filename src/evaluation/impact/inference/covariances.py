@@ -30,8 +30,13 @@ DESCRIPTIONS = {
     "clusters less one",
     "cr2": "cluster-robust CR2 (Bell-McCaffrey), t interval with Satterthwaite degrees of freedom",
     "abadie_imbens": "Abadie-Imbens (2006) for matching with replacement, score taken as known, normal interval",
+    "abadie_imbens_2016": "Abadie-Imbens (2016) for matching with replacement, score estimated, normal interval",
+    "linearised": "Taylor linearisation by strata and sampling units, t interval with sampling units less strata",
+    "paired": "differences within pairs averaged by the pairs' sizes (Imai, King and Nall), t interval with pairs less "
+    "one",
     "cr3": "cluster-robust CR3 (leave one cluster out), t interval with Satterthwaite degrees of freedom",
 }
+READY = ("abadie_imbens", "linearised", "paired")  # computed by the methods and functions that have them
 _LEVERAGE_POWER = {"hc0": 0.0, "hc1": 0.0, "hc2": 0.5, "hc3": 1.0}
 _UNCLUSTERED = ("conventional", *_LEVERAGE_POWER)
 _WITH_LEVERAGES = ("hc2", "hc3", "cr2", "cr3")
@@ -119,25 +124,34 @@ def known_covariance(effects: Effects, clusters: pd.DataFrame | None, kind: str)
     return Covariance(matrix=np.full((k, k), np.nan), df=np.full(k, np.nan), kind=effects.kind)
 
 
-def abadie_imbens(differences: Array, weights: Array, reuse: Array, variances: Array) -> Covariance:
-    """Variance of the average effect on one arm by nearest-neighbour matching, covariates taken as random.
+def abadie_imbens(
+    differences: Array, weights: Array, reuse: Array, variances: Array, *, score: Array | None = None
+) -> Covariance:
+    """Covariance of average effects by nearest-neighbour matching, covariates taken as random.
 
-    V = [Σᵢ wᵢ² (dᵢ - τ)² + Σⱼ σⱼ² (Kⱼ² - K²ⱼ)] / (Σᵢ wᵢ)², τ = Σᵢ wᵢ dᵢ / Σᵢ wᵢ: the spread of the differences of the
-    matched units, and what partners that serve several times add to it. Matching on an estimated score as if it were
-    known is conservative for the effect on everybody; for the effect on one arm the error can go either way.
+    V = [Σᵢ wᵢ² (dᵢ - τ)² + Σⱼ σⱼ² rⱼ] / (Σᵢ wᵢ)², τ = Σᵢ wᵢ dᵢ / Σᵢ wᵢ: the spread of the differences of the matched
+    units, and what partners that serve several times add to it. Matching on an estimated score as if it were known is
+    conservative for the effect on everybody; for the effect on one arm the error can go either way. Effects on K groups
+    of matched units have weights (m, K), r (n, K, K) and the covariance that goes with them.
 
     Args:
-        differences: (m,) dᵢ, outcome of a matched unit less the mean outcome of its partners.
-        weights: (m,) wᵢ.
-        reuse: (n,) Kⱼ² - K²ⱼ, with Kⱼ = Σᵢ wᵢⱼ the weight of partner j over all sets and K²ⱼ = Σᵢ wᵢⱼ².
+        differences: (m,) dᵢ, outcome under treatment less that without, of a matched unit and its partners.
+        weights: (m,) wᵢ, or (m, K).
+        reuse: (n,) rⱼ = (vⱼ + Kⱼ)² - vⱼ² - K²ⱼ, with vⱼ the own weight of unit j as a matched unit (for effects on one
+            arm 0 where Kⱼ is not), Kⱼ = Σᵢ wᵢⱼ its weight as a partner over all sets and K²ⱼ = Σᵢ wᵢⱼ²; or (n, K, K).
         variances: (n,) σⱼ², variance of the outcome of unit j given its covariates.
+        score: (K, K) to be added because the score was estimated; it may be negative.
 
-    Source: Abadie and Imbens (2006), theorem 7; (2016) for estimated scores.
+    Source: Abadie and Imbens (2006), theorem 7; (2016), theorems 1 and 2, for estimated scores.
     """
-    total = weights.sum()
-    effect = weights @ differences / total
-    variance = (np.sum((weights * (differences - effect)) ** 2) + variances @ reuse) / total**2
-    return Covariance(matrix=np.array([[variance]]), df=np.array([np.inf]), kind="abadie_imbens")
+    w, r = weights.reshape(len(differences), -1), reuse.reshape(len(variances), -1)
+    k, total = w.shape[1], w.sum(axis=0)
+    spread = w * (differences[:, None] - differences @ w / total)
+    matrix = (spread.T @ spread + (variances @ r).reshape(k, k)) / np.outer(total, total)
+    if score is not None:
+        matrix = matrix + score
+    kind = "abadie_imbens" if score is None else "abadie_imbens_2016"
+    return Covariance(matrix=matrix, df=np.full(k, np.inf), kind=kind)
 
 
 def require_influence(effects: Effects) -> None:
@@ -181,12 +195,12 @@ def combined(pieces: Mapping[tuple[str, ...], Array]) -> tuple[Array, bool]:
 
 
 def _require_kind(clusters: pd.DataFrame | None, kind: str) -> None:
-    if kind not in DESCRIPTIONS:
+    if kind not in DESCRIPTIONS or kind in READY:
         raise ParametersError(
             code="E-IMP-022",
             what="no such standard error",
             found=kind,
-            expected=", ".join(DESCRIPTIONS),
+            expected=", ".join(known for known in DESCRIPTIONS if known not in READY),
         )
     if kind in _UNCLUSTERED and clusters is not None and len(clusters.columns):
         raise ParametersError(
@@ -244,16 +258,15 @@ def _heteroskedastic(effects: Effects, kind: str) -> Covariance:
 
 def _cluster_robust(effects: Effects, codes: Mapping[str, Array], kind: str) -> Covariance:
     fit, loading = required_fit(effects, kind)
-    rows = fit.rows_among(effects.units)
-    of_rows = subsets({name: code[rows] for name, code in codes.items()})
+    of_units = subsets(codes)
     if kind in ("cr2", "cr3"):
-        power = -0.5 if kind == "cr2" else -1.0
-        pieces = {names: adjusted(fit, loading, code, power=power) for names, code in of_rows.items()}
+        power, rows = -0.5 if kind == "cr2" else -1.0, fit.rows_among(effects.units)
+        pieces = {names: adjusted(fit, loading, code[rows], power=power) for names, code in of_units.items()}
     else:
-        pieces = {names: _unadjusted(effects, code) for names, code in subsets(codes).items()}
+        pieces = {names: _unadjusted(effects, code) for names, code in of_units.items()}
     matrix, repaired = combined({names: piece[0] for names, piece in pieces.items()})
     sizes = counts(codes)
-    factor = cr1_factor(fit, of_rows, sizes) if kind == "cr1" else 1.0
+    factor = cr1_factor(fit, effects.units, codes, sizes) if kind == "cr1" else 1.0
     return Covariance(
         matrix=factor * matrix,
         df=np.min([pieces[(name,)][1] for name in codes], axis=0),
@@ -263,10 +276,10 @@ def _cluster_robust(effects: Effects, codes: Mapping[str, Array], kind: str) -> 
     )
 
 
-def cr1_factor(fit: Regression, by_subset: Mapping[tuple[str, ...], Array], sizes: Mapping[str, int]) -> float:
+def cr1_factor(fit: Regression, units: pd.Index, codes: Mapping[str, Array], sizes: Mapping[str, int]) -> float:
     """One factor for all terms, with the smallest number of clusters and the clustering that has it."""
     name = min(sizes, key=lambda key: sizes[key])
-    k = fit.n_columns + fit.absorbed_df(by_subset[(name,)])
+    k = fit.n_columns + fit.absorbed_df(units, codes[name])
     return sizes[name] / (sizes[name] - 1) * (fit.n_rows - 1) / (fit.n_rows - k)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from evaluation.impact.effects import Effects, concat
-from evaluation.impact.inference.bands import p_values, require_level, sup_t, t_quantile
+from evaluation.impact.inference.bands import BAND_DRAWS, p_values, require_level, sup_t, t_quantile
 from evaluation.impact.inference.bootstrap import MULTIPLIER_DRAWS, multiplier_bands, multiplier_draws
 from evaluation.impact.inference.covariances import Covariance, known_covariance
 from evaluation.impact.inference.few import refusals
@@ -29,7 +29,7 @@ def summarize(
     few_clusters: Literal["refuse", "own"] = "refuse",
     covariance: Covariance | None = None,
     bands: Literal["plug_in", "multiplier"] = "plug_in",
-    band_draws: int = MULTIPLIER_DRAWS,
+    band_draws: int | None = None,
 ) -> pd.DataFrame:
     """The table that people read: a row for each effect.
 
@@ -53,15 +53,15 @@ def summarize(
         covariance: a ready one, for methods that have their own (Abadie-Imbens); `kind` is then not used, and bands are
             plug_in, because multipliers do not know what it knows.
         bands: plug_in or multiplier.
-        band_draws: of the multipliers.
+        band_draws: 999 of multipliers, 20,000 of the plug-in correlation, if None.
 
     Source: Montiel Olea and Plagborg-Møller (2019) for plug-in bands; Callaway and Sant'Anna (2021) for multipliers.
     """
     by_draws = band_seed is not None and bands == "multiplier" and covariance is None and effects.kind == "influence"
-    drawn = multiplier_draws(effects, clusters, draws=band_draws, seed=band_seed or 0) if by_draws else None
+    drawn = _drawn(effects, clusters, band_draws, band_seed or 0) if by_draws else None
     found = covariance if covariance is not None else known_covariance(effects, clusters, kind)
     reasons = refusals(effects, clusters, found, treated_by_unit, few_clusters)
-    return _table(effects, found, reasons, level, band_seed, drawn)
+    return _table(effects, found, reasons, level, _Bands(band_seed, band_draws or BAND_DRAWS, drawn))
 
 
 def summarize_together(
@@ -72,7 +72,7 @@ def summarize_together(
     level: float = 0.95,
     band_seed: int | None = None,
     bands: Literal["plug_in", "multiplier"] = "plug_in",
-    band_draws: int = MULTIPLIER_DRAWS,
+    band_draws: int | None = None,
 ) -> list[pd.DataFrame]:
     """`summarize` of several effects on the same units, each with bands of its own from one set of draws.
 
@@ -85,33 +85,43 @@ def summarize_together(
         level: of intervals and bands.
         band_seed: seed of the bands' draws; None for no bands.
         bands: plug_in or multiplier.
-        band_draws: of the multipliers.
+        band_draws: 999 of multipliers, 20,000 of the plug-in correlation, if None.
     """
     drawn: list[Array | None] = [None] * len(parts)
     if band_seed is not None and bands == "multiplier":
-        together = multiplier_draws(concat(parts), clusters, draws=band_draws, seed=band_seed)
+        together = _drawn(concat(parts), clusters, band_draws, band_seed)
         drawn = list(np.split(together, np.cumsum([len(part) for part in parts])[:-1], axis=1))
     tables = []
     for part, own in zip(parts, drawn, strict=True):
         found = known_covariance(part, clusters, kind)
         reasons = refusals(part, clusters, found, None, "refuse")
-        tables.append(_table(part, found, reasons, level, band_seed, own))
+        tables.append(_table(part, found, reasons, level, _Bands(band_seed, band_draws or BAND_DRAWS, own)))
     return tables
 
 
-def _table(
-    effects: Effects, found: Covariance, reasons: Array, level: float, band_seed: int | None, drawn: Array | None
-) -> pd.DataFrame:
+def _drawn(effects: Effects, clusters: pd.DataFrame | None, draws: int | None, seed: int) -> Array:
+    return multiplier_draws(effects, clusters, draws=draws or MULTIPLIER_DRAWS, seed=seed)
+
+
+class _Bands(NamedTuple):
+    """Seed (None for no bands) and number of draws from the correlation, or draws of multipliers (B, K)."""
+
+    seed: int | None
+    draws: int
+    drawn: Array | None
+
+
+def _table(effects: Effects, found: Covariance, reasons: Array, level: float, bands: _Bands) -> pd.DataFrame:
     require_level(level)
     silent = reasons != ""
     std_error = np.where(effects.support(), found.std_error, np.nan)
     critical = t_quantile(0.5 + level / 2, found.df)
-    if band_seed is None or silent.all():
+    if bands.seed is None or silent.all():
         band = np.full(len(effects), np.nan)
-    elif drawn is not None:
-        band = np.maximum(critical, multiplier_bands(drawn[:, ~silent], level=level).critical)
+    elif bands.drawn is not None:
+        band = np.maximum(critical, multiplier_bands(bands.drawn[:, ~silent], level=level).critical)
     else:
-        band = sup_t(found, critical, level, band_seed, ~silent)
+        band = sup_t(found, critical, level, bands.seed, ~silent, bands.draws)
     numbers = {
         "estimate": effects.estimate,
         "std_error": std_error,

@@ -188,7 +188,7 @@ def _setting(one: Effects, codes: Mapping[str, Array], treated_by_unit: pd.Serie
     else:
         rows, units = _regression_rows(one, fit)
     by_row = subsets({name: code[units] for name, code in codes.items()})
-    factor = 1.0 if fit is None else cr1_factor(fit, by_row, sizes)
+    factor = 1.0 if fit is None else cr1_factor(fit, one.units, codes, sizes)
     return _Setting(
         forms=forms_of(replace(rows, factor=factor), by_row[(bootstrapped,)], by_row),
         sizes=sizes,
