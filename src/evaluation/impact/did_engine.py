@@ -194,9 +194,8 @@ def _sections(rows: Rows) -> Sections:
 
 def _by_cohort(cohort: Array) -> tuple[Array, Array, Array]:
     """Order of the units, distinct cohorts, and the bounds of their slices."""
-    starts = np.unique(cohort)
-    codes = np.searchsorted(starts, cohort).astype(np.uint16)
-    order = np.argsort(codes, kind="stable")
+    codes, starts = pd.factorize(cohort, sort=True)
+    order = np.argsort(codes.astype(np.uint16), kind="stable")
     return order, starts, np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(starts)))])
 
 

@@ -128,7 +128,8 @@ def read_grid(sample: Sample, outcome: str) -> Grid | None:
         return None
     layout = _sorted_layout(frame) or _shuffled_layout(frame)
     y, weight = (frame[name].to_numpy(dtype=float) for name in (outcome, "weight"))
-    if layout is None or not (np.isfinite(y.sum()) and np.isfinite(weight.sum()) and weight.min() > 0):
+    lightest, heaviest = weight.min(), weight.max()
+    if layout is None or not (np.isfinite(y.sum()) and lightest > 0 and np.isfinite(heaviest)):
         return None
     cohort = layout.of_units(frame["cohort"].to_numpy(dtype=float, na_value=np.inf))
     if cohort is None:
@@ -142,7 +143,7 @@ def read_grid(sample: Sample, outcome: str) -> Grid | None:
         periods=layout.periods,
         y=layout.table(y),
         design=design,
-        weight=_weight(layout, weight),
+        weight=np.ones((len(layout.ids), 1)) if lightest == heaviest else constant_if_so(layout.table(weight)),
         names=names,
         outcome=sample.names.get(outcome, outcome),
     )
@@ -166,12 +167,6 @@ def _numbers(values: pd.Series[Any]) -> Array:
     if pd.api.types.is_numeric_dtype(values):
         return np.asarray(values.to_numpy(dtype=float, na_value=np.nan))
     return np.asarray(pd.factorize(values)[0], dtype=float)
-
-
-def _weight(layout: _Layout, weight: Array) -> Array:
-    if weight.min() == weight.max():
-        return np.ones((len(layout.ids), 1))
-    return constant_if_so(layout.table(weight))
 
 
 def constant_if_so(values: Array) -> Array:
