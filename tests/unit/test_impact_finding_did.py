@@ -9,6 +9,7 @@ from designs_simulated import staggered
 
 from evaluation.impact import did, did_estimators, finding, inference
 from evaluation.impact.cross_section import clusters_of
+from evaluation.impact.did_agreement import estimators_agree
 
 DID_TERMS = {"att", "group_time", "event_time", "pre_trend", "cohort", "calendar", "simple"}
 
@@ -45,6 +46,24 @@ def test_a_plain_design_has_all_diagnostics_measured(panel, table):
     tables = {"honest", "leave_one_out", "estimators", "bacon", "conventions", "weights", "timeline", "means", "dip"}
     assert tables <= set(found.tables)
     assert checks["composition.max_change"].status == "not_run"  # no covariates
+    assert checks["robustness.estimators_agree_p"].status == "not_run"  # without covariates the three are one
+    assert "one village at a time" in checks["robustness.leave_one_cluster"].detail
+    kinds = found.tables["bacon_kinds"]
+    assert kinds["weight"].sum() == pytest.approx(1)
+    baseline = found.tables["estimators"].set_index("estimator").loc["two_way_fixed_effects", "estimate"]
+    assert (kinds["weight"] * kinds["estimate"]).sum() == pytest.approx(baseline, rel=1e-9)
+
+
+def test_with_covariates_the_three_estimators_are_held_against_one_another(panel, table):
+    frame = table.assign(age=np.random.default_rng(5).normal(size=len(table)).round(2))
+    frame["age"] = frame.groupby("unit")["age"].transform("first")
+    sample, design = panel(frame, covariates=("age",))
+    found = finding.estimate(sample, design, seed=1)
+    check = checks_of(found)["robustness.estimators_agree_p"]
+    assert check.value == pytest.approx(estimators_agree(sample, design).p_value, rel=1e-12)
+    assert len(found.tables["agreement"]) == 2
+    imputed = finding.estimate(*panel(frame, covariates=("age",), estimator="imputation"), seed=1)
+    assert checks_of(imputed)["robustness.estimators_agree_p"].status == "not_run"
 
 
 def test_the_weights_say_which_cells_each_average_holds(panel, table):
@@ -99,6 +118,11 @@ def test_territories_subgroups_and_placebos_are_rows_with_joint_covariance(panel
     matrix = found.tables["territory_covariance"].set_index("territory")
     step = np.array([-1.0, 1.0])
     assert contrast["std_error"] == pytest.approx(np.sqrt(step @ matrix.to_numpy(dtype=float) @ step), rel=1e-12)
+    # One difference of two groups: the joint test is that of the contrast, chi-squared with one degree of freedom.
+    same = checks_of(found)["heterogeneity.territory_p"]
+    assert same.value == pytest.approx(contrast["p_value"], rel=1e-9)
+    assert same.subject == "half"
+    assert checks_of(found)["heterogeneity.subgroup_1_p"].value == pytest.approx(same.value, rel=1e-9)
     placebo = rows_of(found, "placebo").iloc[0]
     assert placebo["outcome"] == "rain"
     assert placebo["ci_low"] < 0 < placebo["ci_high"]

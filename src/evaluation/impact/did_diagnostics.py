@@ -206,7 +206,7 @@ def leave_one_out(
     if by != "cohort":
         table = table.drop(columns="same_cells")
     order = table["change"].abs().sort_values(ascending=False, kind="stable").index
-    return _left_out(by, headline, table.loc[order].reset_index(drop=True))
+    return _left_out(by, sample.names.get(by, by), headline, table.loc[order].reset_index(drop=True))
 
 
 def _groups(sample: Sample, by: str) -> pd.Series[Any]:
@@ -271,7 +271,7 @@ def _same_cells(full: DidResult, rest: DidResult) -> float:
     return float((both["weight"] * both["effect"]).sum(skipna=False)) if len(both) else float("nan")
 
 
-def _left_out(by: str, headline: float, table: pd.DataFrame) -> LeaveOneOut:
+def _left_out(by: str, name: str, headline: float, table: pd.DataFrame) -> LeaveOneOut:
     known = table.dropna(subset="estimate")
     low, high = (float(known["estimate"].agg(end)) if len(known) else float("nan") for end in ("min", "max"))
     first = str(known["left_out"].iloc[0]) if len(known) else ""
@@ -286,7 +286,7 @@ def _left_out(by: str, headline: float, table: pd.DataFrame) -> LeaveOneOut:
         most_influential=first,
         largest_share=largest / abs(headline) if headline else float("inf"),
         sign_changes=flips,
-        detail=f"Without one {by} at a time the effect {headline:.4g} lies between {low:.4g} and {high:.4g} "
+        detail=f"Without one {name} at a time the effect {headline:.4g} lies between {low:.4g} and {high:.4g} "
         f"({len(known)} of {len(table)} groups, {int(known['exact'].sum())} by a new estimate); {flips} change "
         "its sign.",
     )

@@ -13,7 +13,16 @@ import numpy as np
 import pandas as pd
 
 from evaluation.errors import EvaluationError
-from evaluation.impact import checks, did_comparability, did_diagnostics, did_estimators, honest, inference, pretrends
+from evaluation.impact import (
+    checks,
+    did_agreement,
+    did_comparability,
+    did_diagnostics,
+    did_estimators,
+    honest,
+    inference,
+    pretrends,
+)
 from evaluation.impact.checks import Check
 from evaluation.settings.designs import BY_CELL, UNUSED
 
@@ -28,7 +37,7 @@ BENDS = (0.0, 0.25, 0.5, 1.0)  # M, in standard errors of the effect
 UNBOUNDED = 2.0**10  # what stands for a breakdown value without end, which a record cannot hold
 OTHERS = ("imputation", "sun_abraham", "stacked", "two_way_fixed_effects")
 BASELINE = "two_way_fixed_effects"
-SHOWN = {"bacon", "conventions"}  # tables of the baseline
+SHOWN = {"bacon", "bacon_kinds", "conventions"}  # tables of the baseline
 T = TypeVar("T")
 
 
@@ -78,7 +87,7 @@ def collect(
     )
     found: list[Check] = []
     tables: dict[str, pd.DataFrame] = {}
-    for part in (_pretrends, _honest, _placebo_dates, _left_out, _composition, _dip, _not_identified, _estimators):
+    for part in _PARTS:
         made, shown = part(case)
         found += made
         tables |= shown
@@ -278,6 +287,29 @@ def _estimator_row(case: _Case, name: str, found: DidResult | str) -> dict[str, 
     table = inference.summarize(found.headline, case.clusters, level=case.design.inference.level)
     columns = ("estimate", "std_error", "ci_low", "ci_high", "p_value", "reason")
     return {**label, **{column: table[column].iloc[0] for column in columns}}
+
+
+def _agreement(case: _Case) -> _Found:
+    name = "robustness.estimators_agree_p"
+    if case.design.estimator not in BY_CELL or case.design.match is not None or case.design.eligible is not None:
+        return [checks.not_run(name, "only regression, inverse probability and doubly robust are compared")], {}
+    found = did_agreement.estimators_agree(case.sample, case.design, case.clusters)
+    if found.reason:
+        return [checks.not_run(name, found.reason)], {}
+    return [checks.measured(name, found.p_value, found.detail)], {"agreement": found.differences}
+
+
+_PARTS: tuple[Callable[[_Case], _Found], ...] = (
+    _pretrends,
+    _honest,
+    _placebo_dates,
+    _left_out,
+    _composition,
+    _dip,
+    _not_identified,
+    _estimators,
+    _agreement,
+)
 
 
 def _attempt(made: Callable[[], T]) -> T | str:

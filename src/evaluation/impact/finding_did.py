@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from evaluation.impact import did_estimators, did_groups, finding_tests, inference
-from evaluation.impact.checks import Check, not_applicable
+from evaluation.impact.checks import Check, measured, not_applicable, not_run
 from evaluation.impact.covariates import Floats
 from evaluation.impact.cross_section import clusters_of, outcomes_of
 from evaluation.impact.did_evidence import Evidence, collect
@@ -69,7 +69,7 @@ def parts(sample: Sample, design: Any, seed: int) -> Parts:
         covariance=inference.covariance(primary.headline, setting.clusters, kind=setting.kind),
         comparison=_untreated(used, outcomes_of(design)[0][0], design.comparison),
         used=used,
-        checks=[*_not_applicable(), *evidence.checks],
+        checks=[*_not_applicable(), *evidence.checks, *_equal_effects(setting, groups)],
         tables=_tables(setting, primary, groups, evidence),
         notes=(*primary.notes, *(note for group in groups for note in group.notes)),
         flow=primary.flow,
@@ -101,6 +101,18 @@ def _not_applicable() -> list[Check]:
     reason = "changes over time are compared, not levels"
     names = "balance.max_smd", "overlap.share_in_01_09", "overlap.ess_share"
     return [not_applicable(name, reason) for name in names]
+
+
+def _equal_effects(setting: _Setting, groups: list[GroupEffects]) -> Iterator[Check]:
+    """Whether the effects of all groups of a column could be equal."""
+    for group in groups:
+        name, subject = f"heterogeneity.{group.column}_p", setting.sample.names.get(group.column, group.column)
+        test = group.equality(setting.clusters, kind=setting.kind)
+        if test.reason:
+            yield not_run(name, f"{subject}: {test.reason}")
+        else:
+            detail = f"joint test that the effects by {subject} are equal, {test.df} differences"
+            yield measured(name, test.p_value, detail, subject)
 
 
 def _untreated(frame: pd.DataFrame, column: str, comparison: str) -> tuple[Floats, Floats]:

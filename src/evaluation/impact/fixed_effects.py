@@ -319,7 +319,7 @@ def _bacon(rows: Rows) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
     table = bacon.decompose(rows)
     share = bacon.forbidden_share(table)
     note = f"{100 * share:.1f} % of the weight is on comparisons with units that are treated already"
-    return {"bacon": table}, (note,)
+    return {"bacon": table, "bacon_kinds": bacon.by_kind(table)}, (note,)
 
 
 # what two-way fixed effects do not have -------------------------------------------------------------------------------
