@@ -111,6 +111,65 @@ def nearest(*, number: int) -> Program:
     )
 
 
+def balancing(*, number: int) -> Program:
+    """Entropy balancing to the treated, and the effect on them with the influence of each unit."""
+    from evaluation.impact.arm_weights import ArmWeights
+    from evaluation.impact.balancing import balance
+
+    x, treated, y = simulated.people(number)
+    covariates, ones = covariates_of(x), np.ones(number)
+    known = np.ones(number, dtype=bool)
+
+    def run() -> tuple[float, np.ndarray]:
+        target = treated.astype(float)
+        mean, of_mean = ArmWeights(weights=target).mean(y, known)
+        other, of_other = balance(covariates, ~treated, ones, target).arm.mean(y, known)
+        return mean - other, of_mean - of_other
+
+    return Program(run=run, numbers=lambda found: {"estimate": {"att": found[0]}})
+
+
+def doubly_robust(*, number: int) -> Program:
+    """Doubly robust effect on everybody with cross-fitted linear and logit models, and its influence."""
+    from evaluation.impact import cross_fitting
+    from evaluation.impact.doubly_robust import Nuisances, orthogonal
+    from evaluation.settings.designs.weighting import DoublyRobust
+
+    x, treated, y = simulated.people(number)
+    covariates, ones, groups = covariates_of(x), np.ones(number), np.arange(number)
+    models = DoublyRobust(folds=5, seed=SEED)
+
+    def run() -> tuple[float, np.ndarray]:
+        nuisances = next(iter(cross_fitting.predictions(covariates, treated, ones, y, groups, models)))
+        return orthogonal(Nuisances(**nuisances), treated, ones, y, "ate")
+
+    def numbers(found: tuple[float, np.ndarray]) -> Numbers:
+        estimate, influence = found
+        return {"estimate": {"ate": estimate}, "std_error": {"ate": float(np.sqrt(influence @ influence) / number)}}
+
+    return Program(run=run, numbers=numbers)
+
+
+def covariates_of(x: np.ndarray) -> Any:
+    """A matrix under our names."""
+    from evaluation.impact.covariates import Covariates
+
+    names = tuple(f"x{k}" for k in range(1, x.shape[1] + 1))
+    return Covariates(matrix=x, labels=names, columns=names)
+
+
+def matched(*, number: int, options: Mapping[str, Any]) -> Program:
+    """Matching from covariates to the effect and its error."""
+    from evaluation.impact import matching
+
+    x, treated, y = simulated.people(number)
+    sample, design = arms_sample(x, treated, y, **options)
+    return Program(
+        run=lambda: matching.estimate(sample, design),
+        numbers=lambda found: {"estimate": {"att": float(found.blocks[0].effects.estimate[0])}},
+    )
+
+
 def labelled(labels: list[str], values: Any) -> Mapping[str, float]:
     """Numbers by label; what is missing is left out."""
     pairs = zip(labels, np.asarray(values, dtype=float), strict=True)

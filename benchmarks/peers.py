@@ -196,6 +196,70 @@ def scikit_learn(*, number: int) -> Program:
     return Program(run=run, numbers=lambda found: {"estimate": {"att": found}})
 
 
+def scikit_learn_matched(*, number: int, options: Any) -> Program:
+    """`scikit_learn` for a score, or whitened covariates (pooled covariance within arms); no standard error."""
+    if options.get("distance") != "mahalanobis":
+        return scikit_learn(number=number)
+    from sklearn.neighbors import NearestNeighbors
+
+    x, treated, y = simulated.people(number)
+
+    def run() -> float:
+        within = x - np.where(treated[:, None], x[treated].mean(axis=0), x[~treated].mean(axis=0))
+        root = np.linalg.cholesky(np.linalg.inv(within.T @ within / (len(x) - 2)))
+        points = x @ root
+        pool = NearestNeighbors(n_neighbors=1).fit(points[~treated])
+        rows = pool.kneighbors(points[treated], return_distance=False)[:, 0]
+        return float(np.mean(y[treated] - y[~treated][rows]))
+
+    return Program(run=run, numbers=lambda found: {"estimate": {"att": found}})
+
+
+def pymatchit(*, number: int, options: Any) -> Program:
+    """pymatchit-causal, a port of MatchIt; the effect is the weighted difference of means, without standard error."""
+    from pymatchit import MatchIt
+
+    x, treated, y = simulated.people(number)
+    names = [f"x{k}" for k in range(1, 9)]
+    frame = pd.DataFrame(x, columns=names).assign(treat=treated.astype(int))
+    formula = f"treat ~ {' + '.join(names)}"
+    given = {key: value for key, value in options.items() if key != "distance"}
+    given |= {"distance": options["distance"]} if "distance" in options else {}
+
+    def run() -> float:
+        fitted = MatchIt(frame, method="nearest", **given).fit(formula)
+        weights = np.asarray(fitted.weights, dtype=float)
+        return float(
+            np.average(y[treated], weights=weights[treated]) - np.average(y[~treated], weights=weights[~treated])
+        )
+
+    return Program(run=run, numbers=lambda found: {"estimate": {"att": found}})
+
+
+def causalml(*, number: int, options: Any) -> Program:
+    """The score by scikit-learn and causalml's nearest neighbours; it gives the matched rows."""
+    from causalml.match import NearestNeighborMatch
+    from sklearn.linear_model import LogisticRegression
+
+    x, treated, y = simulated.people(number)
+
+    def run() -> float:
+        score = LogisticRegression(C=np.inf, tol=1e-12, solver="newton-cholesky").fit(x, treated).predict_proba(x)[:, 1]
+        frame = pd.DataFrame({"treat": treated.astype(int), "score": score, "y": y})
+        matcher = NearestNeighborMatch(
+            replace=options.get("replace", False),
+            ratio=options.get("ratio", 1),
+            caliper=options.get("caliper", 1e9),
+            shuffle=False,
+            random_state=SEED,
+        )
+        found = matcher.match(frame, "treat", ["score"])
+        means = found.groupby("treat")["y"].mean()
+        return float(means[1] - means[0])
+
+    return Program(run=run, numbers=lambda found: {"estimate": {"att": found}})
+
+
 # numbers --------------------------------------------------------------------------------------------------------------
 
 
@@ -217,3 +281,34 @@ def staggered_numbers(found: dict[str, tuple[float, float]], draws: int) -> Numb
         measure: {label: float(pair[k]) for label, pair in found.items() if np.isfinite(float(pair[k]))}
         for k, measure in enumerate(measures)
     }
+
+
+def ebal(*, number: int) -> Program:
+    """ebal without its principal components, which rotate the covariates and change no weight."""
+    from ebal import ebal_bin
+
+    x, treated, y = simulated.people(number)
+    indicator = treated.astype(int)
+
+    def run() -> Any:
+        return ebal_bin(print_level=-1, PCA=False).ebalance(indicator, x, y)
+
+    return Program(run=run, numbers=lambda found: {"estimate": {"att": float(found["wls"].params[-1])}})
+
+
+def doubleml(*, number: int) -> Program:
+    """DoubleML's interactive regression with scikit-learn's linear model and unpenalised logit."""
+    import doubleml as package
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    x, treated, y = simulated.people(number)
+    data = package.DoubleMLData.from_arrays(x, y, treated.astype(float))
+
+    def run() -> Any:
+        logit = LogisticRegression(C=np.inf, solver="newton-cholesky")
+        return package.DoubleMLIRM(data, LinearRegression(), logit, n_folds=5, score="ATE").fit()
+
+    def numbers(found: Any) -> Numbers:
+        return {"estimate": {"ate": float(found.coef[0])}, "std_error": {"ate": float(found.se[0])}}
+
+    return Program(run=run, numbers=numbers)

@@ -12,6 +12,7 @@ from measure import Numbers, Program
 DRAWS = 999
 WILD_DRAWS = 9_999
 FROM_UNITS = 200_000  # targets for difference-in-differences hold from here on
+FROM_PEOPLE = 100_000  # targets for weighting hold from here on
 MEMORY_TARGET = 0.7  # of the fastest peer's peak
 
 # Largest gap to ours that still counts as the same number: absolute for estimates and p-values, else relative.
@@ -117,6 +118,8 @@ def races(*, quick: bool, largest: bool) -> list[Race]:
         *(fixed_effects(rows, balanced=balanced) for balanced in (True, False)),
         wild(rows=20_000, draws=WILD_DRAWS),
         nearest(10_000 if quick else 100_000),
+        *(race for number in _people(quick=quick, largest=largest) for race in matched(number)),
+        *(race(number) for race in (balancing, doubly_robust) for number in _people(quick=quick, largest=largest)),
     ]
 
 
@@ -245,3 +248,92 @@ def nearest(number: int) -> Race:
             ),
         ),
     )
+
+
+def _people(*, quick: bool, largest: bool) -> list[int]:
+    return [10_000] if quick else [10_000, 100_000, *([1_000_000] if largest else [])]
+
+
+def matched(number: int) -> list[Race]:
+    """Matching of several kinds; score, effect and (ours) standard error included."""
+    kinds: dict[str, tuple[str, dict[str, Any], float]] = {
+        "once": ("one partner without replacement", {}, 40),
+        "caliper": ("one partner without replacement, caliper 0.2", {"caliper": 0.2}, 40),
+        "three": ("three partners without replacement", {"ratio": 3}, 40),
+        "replace": ("one partner with replacement", {"replace": True}, 2),
+        "mahalanobis": ("Mahalanobis with replacement", {"distance": "mahalanobis", "replace": True}, 4),
+    }
+    asked = number >= FROM_PEOPLE
+    return [
+        Race(
+            name=f"matched-{name}-{_size(number)}",
+            title=f"Matching, {number:,} people, 8 covariates: {what}",
+            family=f"matched-{name}",
+            size=number,
+            job={"number": number, "options": options},
+            contenders=(
+                Contender(name="evaluation", maker="ours:matched", target=target if asked else None),
+                *_matched_peers(name),
+            ),
+        )
+        for name, (what, options, target) in kinds.items()
+    ]
+
+
+def _matched_peers(name: str) -> tuple[Contender, ...]:
+    near = {"tolerances": {"estimate": 1e-4}, "why": "scores differ in the last digits, and so do a few partners"}
+    pymatchit = Contender(name="pymatchit-causal", maker="peers:pymatchit", **near)
+    causalml = Contender(
+        name="causalml",
+        maker="peers:causalml",
+        tolerances={"estimate": 0.2},
+        why="without replacement it goes through units in an order of its own, so that other partners are left",
+    )
+    by_hand = Contender(name="scikit-learn", maker="peers:scikit_learn_matched", **near)
+    if name in ("replace", "mahalanobis"):
+        return (by_hand, pymatchit, causalml) if name == "replace" else (by_hand, pymatchit)
+    return (pymatchit, causalml)
+
+
+def balancing(number: int) -> Race:
+    """Entropy balancing of the untreated to the means of the treated."""
+    return Race(
+        name=f"balancing-{_size(number)}",
+        title=f"Entropy balancing, {number:,} people, 8 covariates, effect and its error included",
+        family="balancing",
+        size=number,
+        job={"number": number},
+        contenders=(
+            Contender(name="evaluation", maker="ours:balancing", target=6 if number >= FROM_PEOPLE else None),
+            Contender(
+                name="ebal",
+                maker="peers:ebal",
+                tolerances={"estimate": 1e-4},
+                why="it stops when means differ by less than 1e-4; ours differ by less than 1e-10 standard deviations",
+            ),
+        ),
+    )
+
+
+def doubly_robust(number: int) -> Race:
+    """Doubly robust effect with linear outcomes and a logit score, cross-fitted."""
+    return Race(
+        name=f"doubly-robust-{_size(number)}",
+        title=f"Doubly robust effect on everybody, {number:,} people, 8 covariates, linear and logit, 5 folds",
+        family="doubly-robust",
+        size=number,
+        job={"number": number},
+        contenders=(
+            Contender(name="evaluation", maker="ours:doubly_robust", target=5 if number >= FROM_PEOPLE else None),
+            Contender(
+                name="doubleml",
+                maker="peers:doubleml",
+                tolerances={"estimate": 5e-3, "std_error": 5e-2},
+                why="its folds are drawn otherwise; with the same folds 13 digits agree (test_impact_doubly_robust.py)",
+            ),
+        ),
+    )
+
+
+def _size(number: int) -> str:
+    return f"{number // 1_000_000}m" if number >= 1_000_000 else f"{number // 1000}k"

@@ -69,12 +69,12 @@ def _sample_of_arms(
         treated: (n,) arm.
         covariates: name -> (n,) values.
         options: more fields of the design, and the columns unit, weight, cluster, stratum, territory, exact, secondary
-            and baseline_outcome.
+            and baseline_outcome; `more` holds others by their canonical name, which the fields of the design name.
     """
     from evaluation.sample import FlowStep, Sample
     from evaluation.settings.designs import DESIGNS
 
-    covariates = covariates or {}
+    covariates, more = covariates or {}, options.pop("more", {})
     columns = {name: options.pop(name, None) for name in ("unit", "weight", "cluster", "stratum", "territory", "exact")}
     secondary, baseline = options.pop("secondary", {}), options.pop("baseline_outcome", None)
     n = len(outcome)
@@ -96,6 +96,8 @@ def _sample_of_arms(
         frame["exact_1"] = pd.Categorical(columns["exact"])
     if baseline is not None:
         frame["baseline_outcome"] = baseline
+    for canonical, values in more.items():
+        frame[canonical] = values
     frame = frame.sort_values("unit", ignore_index=True)
     outcomes = [{"column": "y", "role": "primary", "unit": "points", "better": "higher", "source": "self-report"}]
     outcomes += [{"column": name, "role": "secondary", "unit": "points", "better": "higher"} for name in secondary]

@@ -42,11 +42,12 @@ def test_matched_sets_keep_their_promises(
     arms: Any, seed: int, distance: str, replace: bool, ratio: int, estimand: str, order: str
 ) -> None:
     outcome, treated, covariates = _drawn(seed)
+    order = "data" if distance == "mahalanobis" else order  # there is no score to go by
     caliper = None if distance == "mahalanobis" else 0.5
     options = {"distance": distance, "replace": replace, "ratio": ratio, "estimand": estimand, "order": order}
     sample, design = arms("matching", outcome, treated, covariates, caliper=caliper, **options)
     space = matching.place_units(sample, design)
-    matches = matching.match(sample.frame, space, design)
+    matches = matching.match(sample, space, design)
     focal = treated if estimand == "att" else ~treated
     present = matches.partners != NOBODY
     pairs = np.repeat(matches.focal, present.sum(axis=1)), matches.partners[present]
@@ -131,3 +132,84 @@ def test_a_constant_effect_on_identical_twins_is_found_exactly(arms: Any, seed: 
         )
         found = matching.estimate(sample, design).blocks[0].effects.estimate[0]
         assert found == pytest.approx(effect, abs=1e-10)
+
+
+FORMS = st.sampled_from(
+    [
+        {"sets": "optimal_pairs"},
+        {"sets": "full"},
+        {"sets": "subclasses", "subclasses": 3},
+        {"sets": "coarsened_exact"},
+        {"order": "closest"},
+        {"replace": True, "adjustment": "bias_correction"},
+        {"adjustment": "g_computation"},
+    ]
+)
+FEWER = settings(max_examples=8, deadline=None)
+
+
+@FEWER
+@given(seed=SEEDS, form=FORMS)
+def test_sets_of_any_form_do_not_depend_on_the_order_of_rows(arms: Any, seed: int, form: dict[str, Any]) -> None:
+    outcome, treated, covariates = _drawn(seed)
+    order = np.random.default_rng(seed).permutation(len(outcome))
+    first = _estimate(arms, outcome, treated, covariates, **form)
+    shuffled = {name: x[order] for name, x in covariates.items()}
+    again = _estimate(arms, outcome[order], treated[order], shuffled, unit=order, **form)
+    np.testing.assert_allclose(again, first, rtol=1e-8)
+
+
+@FEWER
+@given(seed=SEEDS, form=FORMS, scale=st.sampled_from([-1.0, 1e-6, 1e6]))
+def test_outcomes_in_another_unit_give_effects_in_that_unit(
+    arms: Any, seed: int, form: dict[str, Any], scale: float
+) -> None:
+    outcome, treated, covariates = _drawn(seed)
+    first = np.array(_estimate(arms, outcome, treated, covariates, **form))
+    second = _estimate(arms, scale * outcome, treated, covariates, **form)
+    np.testing.assert_allclose(second, first * [scale, abs(scale)], rtol=1e-7)
+
+
+@FEWER
+@given(seed=SEEDS, form=FORMS, added=st.floats(-5, 5))
+def test_what_is_added_to_the_treated_is_added_to_the_effect(
+    arms: Any, seed: int, form: dict[str, Any], added: float
+) -> None:
+    outcome, treated, covariates = _drawn(seed)
+    first = _estimate(arms, outcome, treated, covariates, **form)
+    second = _estimate(arms, outcome + added * treated, treated, covariates, **form)
+    np.testing.assert_allclose(second, (first[0] + added, first[1]), rtol=1e-7, atol=1e-9)
+
+
+@FEWER
+@given(seed=SEEDS, distance=DISTANCES, replace=st.booleans())
+def test_exchanging_the_arms_turns_the_sign(arms: Any, seed: int, distance: str, replace: bool) -> None:
+    outcome, treated, covariates = _drawn(seed)
+    order = "closest"  # does not depend on which arm has high scores
+    options = {"distance": distance, "replace": replace, **({} if replace else {"order": order})}
+    first = _estimate(arms, outcome, treated, covariates, estimand="att", **options)
+    second = _estimate(arms, outcome, ~treated, covariates, estimand="atc", **options)
+    np.testing.assert_allclose(second, (-first[0], first[1]), rtol=1e-7)
+
+
+@FEWER
+@given(seed=SEEDS, replace=st.booleans(), scale=st.sampled_from([1e-3, 1e3]))
+def test_scores_do_not_depend_on_the_units_of_covariates(arms: Any, seed: int, replace: bool, scale: float) -> None:
+    outcome, treated, covariates = _drawn(seed)
+    moved = {"a": scale * covariates["a"] + 7, "b": covariates["b"] - covariates["a"]}
+    first = _estimate(arms, outcome, treated, covariates, replace=replace)
+    np.testing.assert_allclose(_estimate(arms, outcome, treated, moved, replace=replace), first, rtol=1e-8)
+
+
+@FEWER
+@given(seed=SEEDS)
+def test_the_total_distance_of_better_searches_is_smaller(arms: Any, seed: int) -> None:
+    outcome, treated, covariates = _drawn(seed)
+    totals = {}
+    for name, options in {"greedy": {}, "optimal": {"sets": "optimal_pairs"}}.items():
+        sample, design = arms("matching", outcome, treated, covariates, **options)
+        space = matching.place_units(sample, design)
+        matches = matching.match(sample, space, design)
+        gaps = space.points[matches.focal, 0] - space.points[matches.partners[:, 0], 0]
+        totals[name] = np.abs(gaps).sum()
+    assert totals["optimal"] <= totals["greedy"] + 1e-9

@@ -231,3 +231,12 @@ def test_treatment_decided_by_strata_is_refused(arms: Any) -> None:
     with pytest.raises(DataError) as caught:
         experiment.estimate(sample, design)
     assert (caught.value.code, caught.value.where) == ("E-IMP-057", "treated")
+
+
+def test_a_baseline_of_few_clusters_is_a_check_that_was_not_run(arms: Any) -> None:
+    outcome, _, x = _drawn()
+    cluster = np.arange(200) // 10
+    sample, design = arms("experiment", outcome, cluster < 3, cluster=cluster, baseline_outcome=x[:, 0])
+    (check,) = experiment.estimate(sample, design).checks
+    assert (check.check, check.status) == ("placebo.baseline_p", "not_run")
+    assert "treated clusters: 3" in check.detail

@@ -114,7 +114,8 @@ def test_one_family_of_two_is_measured(arms: Any) -> None:
 def test_tables_hold_no_unit(arms: Any) -> None:
     outcome, treated, covariates = _drawn()
     found = finding.estimate(*arms("matching", outcome, treated, covariates))
-    assert set(found.tables) == {"means", "balance", "score"}
+    own = {"standardised_balance", "pair_distances", "set_sizes", "sensitivity"}
+    assert set(found.tables) == {"means", "balance", "score"} | own
     assert all("unit" not in table.columns for table in found.tables.values())
     score = found.tables["score"]
     assert score.groupby("group")["n"].sum().to_dict() == {"comparison": (~treated).sum(), "treated": treated.sum()}

@@ -12,6 +12,7 @@ from evaluation.impact.matched import Matches, conditional_variances, martingale
 from evaluation.impact.neighbours import NOBODY, nearest_others, nearest_with_replacement, nearest_without_replacement
 
 TREATED, OTHERS = np.array([0, 1]), np.array([2, 3, 4, 5])
+TWENTY = np.arange(60) < 20  # treated rows of `_sets`
 
 
 def test_greedy_matching_by_hand() -> None:
@@ -120,12 +121,12 @@ def test_nearest_others_never_contain_the_row_itself(columns: int) -> None:
     rng = np.random.default_rng(20250102)
     points = rng.integers(0, 3, (40, columns)).astype(float)
     rows = np.arange(5, 40)
-    found = nearest_others(points, rows, 3)
+    found = nearest_others(points, rows, rows, 3)
     assert not (found == rows[:, None]).any()
     gaps = np.linalg.norm(points[rows][:, None] - points[rows], axis=2)
     np.fill_diagonal(gaps, np.inf)
     np.testing.assert_allclose(_distances(points, rows, found), np.sort(gaps, axis=1)[:, :3], atol=1e-12)
-    assert nearest_others(points, rows[:1], 3).shape == (1, 0)
+    assert nearest_others(points, rows[:1], rows[:1], 3).shape == (1, 0)
 
 
 def test_a_hundred_thousand_units_are_matched_in_less_than_a_second() -> None:
@@ -177,14 +178,14 @@ def test_a_caliper_is_in_standard_deviations_of_the_score_of_all_units(arms: Any
         space = matching.place_units(sample, design)
         score = space.points[:, 0]
         expected = 0.7 * np.sqrt(((score - score.mean()) ** 2).sum() / 11)
-        assert matching.match(sample.frame, space, design).width == pytest.approx(expected, rel=1e-12)
+        assert matching.match(sample, space, design).width == pytest.approx(expected, rel=1e-12)
 
 
 def test_exact_strata_are_never_crossed(arms: Any) -> None:
     rng = np.random.default_rng(20250104)
     x, group, treated = rng.normal(size=80), rng.integers(0, 3, 80).astype(str), np.arange(80) < 30
     sample, design = arms("matching", x, treated, {"x": x}, exact=group)
-    matches = matching.match(sample.frame, matching.place_units(sample, design), design)
+    matches = matching.match(sample, matching.place_units(sample, design), design)
     present = matches.partners[:, 0] != NOBODY
     assert (group[matches.focal[present]] == group[matches.partners[present, 0]]).all()
 
@@ -192,7 +193,7 @@ def test_exact_strata_are_never_crossed(arms: Any) -> None:
 def test_without_covariates_only_exact_strata_count(arms: Any) -> None:
     treated, group = np.array([1, 1, 0, 0, 0, 0], dtype=bool), np.array(list("abbaab"))
     sample, design = arms("matching", np.arange(6.0), treated, exact=group)
-    matches = matching.match(sample.frame, matching.place_units(sample, design), design)
+    matches = matching.match(sample, matching.place_units(sample, design), design)
     np.testing.assert_array_equal(group[matches.partners[:, 0]], ["a", "b"])
 
 
@@ -229,9 +230,8 @@ def _sets(k: int = 2) -> tuple[Any, ...]:
 @pytest.mark.parametrize("variance", ["heteroskedastic", "homoskedastic"])
 def test_abadie_imbens_error_is_that_of_the_formula_in_loops(variance: Any) -> None:
     x, outcome, known, matches, sets = _sets()
-    spread = conditional_variances(sets, outcome, known, x, variance)
-    reuse = sets.by_partner() ** 2 - sets.by_partner(power=2)
-    found = inference.abadie_imbens(sets.differences(outcome), sets.focal_weights, reuse, spread)
+    spread = conditional_variances(sets, outcome, known, x, TWENTY, variance)
+    found = inference.abadie_imbens(sets.differences(outcome), sets.focal_weights, sets.reuse(), spread)
     assert found.matrix[0, 0] == pytest.approx(_variance_in_loops(x, outcome, matches, variance), rel=1e-12)
     assert found.describe().startswith("Abadie-Imbens")
 
@@ -263,10 +263,9 @@ def test_without_reuse_abadie_imbens_is_the_spread_of_the_differences(arms: Any)
 
 def test_influence_with_replacement_has_mean_zero_and_about_the_same_error() -> None:
     x, outcome, known, _, sets = _sets()
-    _, influence = martingale_influence(sets, outcome, x)
-    spread = conditional_variances(sets, outcome, known, x, "heteroskedastic")
-    reuse = sets.by_partner() ** 2 - sets.by_partner(power=2)
-    error = inference.abadie_imbens(sets.differences(outcome), sets.focal_weights, reuse, spread).std_error[0]
+    _, influence = martingale_influence(sets, outcome, x, TWENTY)
+    spread = conditional_variances(sets, outcome, known, x, TWENTY, "heteroskedastic")
+    error = inference.abadie_imbens(sets.differences(outcome), sets.focal_weights, sets.reuse(), spread).std_error[0]
     assert influence.mean() == pytest.approx(0, abs=1e-12)
     assert np.sqrt((influence**2).sum()) / len(influence) == pytest.approx(error, rel=0.3)
 
@@ -323,7 +322,6 @@ def test_what_was_left_out_and_why_is_said(arms: Any) -> None:
     notes = matching.estimate(*arms("matching", x, treated, {"x": x}, **options)).notes
     assert "within 0.3 standard deviations of the score" in notes[1]
     assert "with the same stratum" in notes[1]
-    assert notes[-1] == "Effects by territory are not estimated by matching."
     crowded = matching.estimate(*arms("matching", x, treated, {"x": x})).notes
     assert "20 treated units found no partner before all were taken" in crowded[1]
 

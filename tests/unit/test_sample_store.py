@@ -78,6 +78,7 @@ def test_a_kept_sample_comes_back_as_it_was(sample: Sample) -> None:
     back = read("small-trial")
     pd.testing.assert_frame_equal(back.frame, sample.frame)
     pd.testing.assert_frame_equal(back.codebook, sample.codebook)
+    pd.testing.assert_frame_equal(back.roster, sample.roster)
     for name in ("id", "names", "flow", "data_sha256", "data_source", "rows_read", "period_labels", "notes"):
         assert getattr(back, name) == getattr(sample, name)
     assert back.frame["covariate_2"].cat.categories.tolist() == ["9", "10"]
@@ -89,7 +90,8 @@ def test_a_second_run_writes_the_same_bytes(sample: Sample, tmp_path: Path) -> N
     first = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     write(sample)
     assert {path.name: path.read_bytes() for path in sorted(folder.iterdir())} == first
-    assert sorted(first) == ["sample.json", "sample.parquet"]
+    # one row lacks the outcome, so that the rows are a roster of everybody who was assigned
+    assert sorted(first) == ["roster.parquet", "sample.json", "sample.parquet"]
 
 
 def test_a_sample_changed_by_hand_is_refused(sample: Sample, tmp_path: Path) -> None:

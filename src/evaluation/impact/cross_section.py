@@ -98,11 +98,16 @@ def observed(frame: pd.DataFrame, column: str) -> NDArray[np.bool_]:
 
 def clusters_of(sample: Sample) -> pd.DataFrame | None:
     """Clusters by unit under the evaluator's own column names; None if the design names none."""
-    columns = sorted(column for column in sample.frame.columns if str(column).startswith("cluster_"))
+    return clusters_of_frame(sample.frame, sample.names)
+
+
+def clusters_of_frame(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame | None:
+    """`clusters_of` for other rows than those of the sample."""
+    columns = sorted(column for column in frame.columns if str(column).startswith("cluster_"))
     if not columns:
         return None
-    table = inference.cluster_table(sample.frame, columns)
-    return table.rename(columns={column: sample.names.get(column, column) for column in columns})
+    table = inference.cluster_table(frame, columns)
+    return table.rename(columns={column: names.get(column, column) for column in columns})
 
 
 def regression_kind(design: Design, clusters: pd.DataFrame | None) -> str:

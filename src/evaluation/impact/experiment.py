@@ -1,36 +1,36 @@
 """Experiments: chance decided who was treated, so a regression on treatment is the comparison of two means.
 
-Territories are estimated in one regression with a treatment column each, so that their effects have a joint covariance.
+Territories and subgroups are estimated in one regression with a treatment column each, so that their effects have a
+joint covariance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from evaluation.errors import DataError
-from evaluation.impact.covariates import Floats, independent_columns, model_matrix
+from evaluation.impact import attrition, compliance, phase_in_result, subgroups
+from evaluation.impact.checks import Check, measured, not_run
+from evaluation.impact.covariates import Floats, model_matrix
 from evaluation.impact.cross_section import (
     Block,
     CrossSection,
-    clusters_of,
     difference_in_means,
     labels,
     observed,
     outcomes_of,
     raw_difference,
-    regression_kind,
     require_both_arms,
     role_of,
 )
-from evaluation.impact.effects import Arms
-from evaluation.impact.regression import Regression, weighted_least_squares
+from evaluation.impact.experiment_convention import Convention
+from evaluation.impact.experiment_regression import Comparison, Plan, arm_weights, comparison, with_both_arms
+from evaluation.impact.paired import Pairs
+from evaluation.sample import FlowStep
 
 if TYPE_CHECKING:
     from evaluation.sample import Sample
@@ -40,60 +40,54 @@ if TYPE_CHECKING:
 _SHARE_DIFFERENCE = 0.05
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Places:
-    """Groups of rows that have an effect each: all rows together, or territories.
-
-    Attributes:
-        names: (K,) names; one empty name for all rows together.
-        code: (n,) group of each row.
-    """
-
-    names: tuple[str, ...]
-    code: NDArray[np.intp]
-
-    @classmethod
-    def everywhere(cls, n: int) -> Places:
-        """All n rows in one group."""
-        return cls(names=("",), code=np.zeros(n, dtype=np.intp))
-
-    def columns(self) -> Floats:
-        """(n, K) 1 where a row lies in the place."""
-        return np.eye(len(self.names))[self.code]
-
-
 def estimate(sample: Sample, design: ExperimentDesign) -> CrossSection:
     """Average effect of being assigned to treatment: on everybody (ate), of the offer where take-up is known (itt).
 
     adjustment none: difference of means. ancova: covariates with one slope. lin: covariates centred at their means and
-    interacted with treatment. Strata of the draw enter as fixed effects. Known assignment probabilities, where a column
-    gives them, weigh each unit by one over the probability of the arm it is in.
-    Standard errors: HC2, with clusters CR2, both with t intervals, unless the design says otherwise; for lin they are
-    those of the mean effect at the sample's own covariate means.
+    interacted with treatment. Strata of the draw enter as fixed effects, or by stratum: an effect each, averaged by
+    their shares. Pairs by stratum: differences within pairs, averaged by their sizes. Known assignment probabilities,
+    where a column gives them, weigh each unit by one over the probability of the arm it is in.
+    Standard errors: HC2, with clusters CR2, both with t intervals, unless the design says otherwise or names a survey;
+    for lin they are those of the mean effect at the sample's own covariate means. Where chance decided when units
+    start, `phase_in_result.estimate` says what is estimated.
 
     Args:
         sample: one row a unit; covariates complete where they are used.
-        design: adjustment, strata, probability, territory, takeup.
+        design: adjustment, strata, probability, territory, takeup, survey, subgroups, explore, baseline_outcome.
 
     Returns:
-        Effects: all outcomes; effects by territory and their contrasts; the difference without adjustment; take-up.
+        Effects: all outcomes; effects by territory and by declared subgroup with their contrasts; the difference
+        without adjustment; take-up; the outcome before the draw. Tables: complier_effects, compliers and
+        complier_profile where take-up is known; subgroup_tests and subgroup_effects where subgroups are declared;
+        exploratory_subgroups where they are searched; attrition_* where somebody was lost.
 
     Raises:
         DataError: an arm is empty, or treatment does not vary once strata and covariates are known.
 
-    Source: Lin (2013); Freedman (2008) for ancova; Bugni, Canay and Shaikh (2018) for strata.
+    Source: Lin (2013); Freedman (2008) for ancova; Bugni, Canay and Shaikh (2018) for strata as fixed effects;
+        Miratrix, Sekhon and Yu (2013) by stratum.
     """
     require_both_arms(sample.frame["treated"].to_numpy(dtype=bool))
-    fits = [_outcome_block(sample, design, *pair) for pair in outcomes_of(design)]
-    territories, one_sided = _territories(sample.frame)
-    blocks = [block for block, _ in fits]
-    blocks += [_territory_block(sample, design, territories)] if len(territories) > 1 else []
-    blocks += [raw_difference(sample, design)] if design.adjustment != "none" or design.strata else []
-    blocks += [_takeup_block(sample, design)] if "takeup" in sample.frame else []
+    if design.phase_in is not None:
+        return phase_in_result.estimate(sample, design)
+    sample = _weighted(sample)
+    convention = Convention.of(sample, design)
+    analyses = [_Analysis.of(sample, design, convention, *pair) for pair in outcomes_of(design)]
+    declared = subgroups.declared(sample, design, convention)
+    complied = _Complied.of(sample, design, convention) if "takeup" in sample.frame else None
+    before = _before_the_draw(sample, design, convention) if design.baseline_outcome else None
+    lost, lost_tables = attrition.evidence(sample, design)
     return CrossSection(
         estimand=_estimand(design),
-        blocks=tuple(blocks),
-        notes=tuple(_notes(sample, design, fits[0][1], one_sided)),
+        blocks=(*_blocks(sample, design, convention, analyses, declared), *([before] if before else ())),
+        notes=(*_notes(sample, design, analyses[0], declared), *(complied.notes() if complied else ())),
+        checks=(*lost, *(complied.checks() if complied else ()), *([_placebo(before, design)] if before else ())),
+        flow=_flow(len(sample.frame), analyses[0].compared),
+        tables={
+            **_subgroup_tables(sample, design, convention, declared),
+            **(complied.tables() if complied else {}),
+            **lost_tables,
+        },
     )
 
 
@@ -101,180 +95,237 @@ def _estimand(design: ExperimentDesign) -> str:
     return "itt" if design.takeup else "ate"
 
 
-def _outcome_block(
-    sample: Sample, design: ExperimentDesign, column: str, outcome: Outcome
-) -> tuple[Block, tuple[str, ...]]:
-    """The effect on one outcome, and the columns that its regression left out."""
-    frame = sample.frame[observed(sample.frame, column)]
+def _weighted(sample: Sample) -> Sample:
+    """Sampling weights times those for non-response."""
+    if "response_weight" not in sample.frame:
+        return sample
+    weight = sample.frame["weight"] * sample.frame["response_weight"]
+    return replace(sample, frame=sample.frame.assign(weight=weight))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Analysis:
+    """The effect on one outcome.
+
+    Attributes:
+        compared: who is compared with whom, on the rows that have the outcome.
+        values: (n,) the outcome.
+        block: the effect.
+    """
+
+    outcome: Outcome
+    compared: Comparison | Pairs
+    values: Floats
+    block: Block
+
+    @classmethod
+    def of(
+        cls, sample: Sample, design: ExperimentDesign, convention: Convention, column: str, outcome: Outcome
+    ) -> _Analysis:
+        frame = sample.frame[observed(sample.frame, column)]
+        compared = _compared(sample, design, frame)
+        values = compared.rows[column].to_numpy(dtype=float)
+        row = labels(_estimand(design), outcome, role_of(outcome))
+        effects = compared.effects(values, row, None, convention.clusters)
+        return cls(outcome=outcome, compared=compared, values=values, block=convention.block(effects))
+
+
+def _compared(sample: Sample, design: ExperimentDesign, frame: pd.DataFrame) -> Comparison | Pairs:
     require_both_arms(frame["treated"].to_numpy(dtype=bool))
-    fit, left_out = _regression(sample, design, frame, column, Places.everywhere(len(frame)))
-    row = labels(_estimand(design), outcome, role_of(outcome))
-    return _block(sample, design, frame, fit, row, Places.everywhere(len(frame)), np.eye(1)), left_out
+    if design.assignment == "paired" and design.strata_effects == "by_stratum":
+        return Pairs.of(frame)
+    return comparison(sample, design, Plan.of(design, frame))
 
 
-def _territory_block(sample: Sample, design: ExperimentDesign, territories: list[str]) -> Block:
-    """Effects on the primary outcome by territory, and all differences of two of them."""
-    column, outcome = outcomes_of(design)[0]
-    frame = sample.frame[sample.frame["territory"].isin(territories)]
-    places = Places(names=tuple(territories), code=pd.Index(territories).get_indexer(frame["territory"]))
-    pairs = list(combinations(range(len(territories)), 2))
-    single = np.eye(len(territories))
-    differences = np.array([single[a] - single[b] for a, b in pairs])
-    names = [*territories, *(f"{territories[a]} − {territories[b]}" for a, b in pairs)]
-    rows = pd.concat(
-        [
-            labels("territory" if number < len(territories) else "contrast", outcome, "supporting", territory=name)
-            for number, name in enumerate(names)
-        ],
-        ignore_index=True,
-    )
-    fit, _ = _regression(sample, design, frame, column, places)
-    return _block(sample, design, frame, fit, rows, places, np.vstack([single, differences]))
-
-
-def _block(
+def _blocks(
     sample: Sample,
     design: ExperimentDesign,
-    frame: pd.DataFrame,
-    fit: Regression,
-    rows: pd.DataFrame,
-    places: Places,
-    combination: Floats,
-) -> Block:
-    """Combinations (M, K) of the K treatment coefficients."""
-    clusters = clusters_of(sample)
-    pick = np.array([[name == _treatment_name(place) for name in fit.names] for place in places.names], dtype=float)
-    units = pd.Index(frame["unit"])
-    arms = _arms(frame, units, places, combination, clusters)
-    effects = fit.to_effects(combination @ pick, rows, units=units, arms=arms)
-    return Block(effects=effects, kind=regression_kind(design, clusters), clusters=clusters)
+    convention: Convention,
+    analyses: list[_Analysis],
+    declared: list[subgroups.Declared],
+) -> Iterator[Block]:
+    """Outcomes first, the primary one before all."""
+    yield from (analysis.block for analysis in analyses)
+    if "territory" in sample.frame:
+        found = subgroups.by_group(sample, design, convention, "territory", "territory", "territory")
+        if found is not None:
+            yield found[0]
+    yield from (part.block for part in declared)
+    if design.adjustment != "none" or design.strata:
+        yield _raw(sample, design, convention)
+    if "takeup" in sample.frame:
+        yield _takeup_block(sample, design, convention)
 
 
-def _arms(
-    frame: pd.DataFrame, units: pd.Index, places: Places, combination: Floats, clusters: pd.DataFrame | None
-) -> Arms:
-    """Groups are place by arm. A contrast is as well founded as the weaker of its places, whose arms stand for it."""
-    first = ~units.duplicated()
-    treated = frame["treated"].to_numpy(dtype=bool)[first]
-    group = 2 * places.code[first] + treated
-    strength = _strength(group, units[first], clusters, len(places.names))
-    weakest = np.argmin(np.where(combination != 0, strength, np.inf), axis=1)
-    spoken_of = np.repeat(np.eye(len(places.names), dtype=bool)[:, weakest], 2, axis=0)
-    is_treated = (np.arange(len(spoken_of)) % 2 == 1)[:, None]
-    return Arms(codes=group, treated=spoken_of & is_treated, comparison=spoken_of & ~is_treated)
+def _raw(sample: Sample, design: ExperimentDesign, convention: Convention) -> Block:
+    block = raw_difference(sample, design)
+    return block if convention.sampling is None else convention.block(block.effects)
 
 
-def _strength(group: NDArray[np.intp], units: pd.Index, clusters: pd.DataFrame | None, n_places: int) -> Floats:
-    """(K,) clusters (units without clusters) in the smaller arm of each place, by the coarsest clustering."""
-    tables = [units.to_frame(index=False)] if clusters is None else [clusters.loc[units, [c]] for c in clusters]
-    counts = [table.iloc[:, 0].groupby(group).nunique().reindex(range(2 * n_places)).fillna(0) for table in tables]
-    by_arm = np.min([count.to_numpy(dtype=float) for count in counts], axis=0)
-    return np.asarray(by_arm.reshape(n_places, 2).min(axis=1))
-
-
-def _regression(
-    sample: Sample, design: ExperimentDesign, frame: pd.DataFrame, column: str, places: Places
-) -> tuple[Regression, tuple[str, ...]]:
-    """Outcome on place, strata, covariates, treatment by place and, for lin, treatment times covariates.
-
-    Columns that are combinations of earlier ones are left out and named; a treatment column never is.
-    """
-    treated, weights = frame["treated"].to_numpy(dtype=float), _weights(frame)
-    around = [
-        *_strata_columns(frame),
-        *(_covariate_columns(sample, frame, places) if design.adjustment != "none" else []),
-    ]
-    treatment = [(_treatment_name(name), treated * x) for name, x in zip(places.names, places.columns().T, strict=True)]
-    crossed = [(f"treated x {name}", treated * x) for name, x in around if design.adjustment == "lin"]
-    base = [
-        (f"in {name}" if name else "intercept", x) for name, x in zip(places.names, places.columns().T, strict=True)
-    ]
-    named = [*base, *around, *treatment, *crossed]
-    matrix = np.column_stack([x for _, x in named])
-    kept = independent_columns(matrix * np.sqrt(weights)[:, None])
-    names = [name for (name, _), keep in zip(named, kept, strict=True) if keep]
-    left_out = tuple(name for (name, _), keep in zip(named, kept, strict=True) if not keep)
-    _require_treatment(left_out, [name for name, _ in treatment])
-    fit = weighted_least_squares(frame[column].to_numpy(dtype=float), matrix[:, kept], names, weights)
-    return fit, left_out
-
-
-def _treatment_name(place: str) -> str:
-    return f"treated in {place}" if place else "treated"
-
-
-def _strata_columns(frame: pd.DataFrame) -> list[tuple[str, Floats]]:
-    if "stratum" not in frame:
-        return []
-    levels = sorted(frame["stratum"].unique())[1:]
-    return [(f"stratum {level}", (frame["stratum"] == level).to_numpy(dtype=float)) for level in levels]
-
-
-def _covariate_columns(sample: Sample, frame: pd.DataFrame, places: Places) -> list[tuple[str, Floats]]:
-    """Covariates centred at their weighted means in each place."""
-    covariates, weights = model_matrix(frame, sample.names), _weights(frame)
-    sums = (places.columns() * weights[:, None]).T @ covariates.matrix
-    means = sums / np.bincount(places.code, weights)[:, None]
-    return list(zip(covariates.labels, (covariates.matrix - means[places.code]).T, strict=True))
-
-
-def _weights(frame: pd.DataFrame) -> Floats:
-    """Sampling weights, over the probability of the arm where a column gives it."""
-    weights = np.asarray(frame["weight"], dtype=float)
-    if "probability" not in frame:
-        return weights
-    p = frame["probability"].to_numpy(dtype=float)
-    return np.asarray(weights / np.where(frame["treated"], p, 1 - p))
-
-
-def _require_treatment(left_out: tuple[str, ...], treatment: list[str]) -> None:
-    lost = [name for name in treatment if name in left_out]
-    if lost:
-        raise DataError(
-            code="E-IMP-057",
-            what="treatment does not vary once strata and covariates are known",
-            where=", ".join(lost),
-            found="it is a combination of the columns for strata and covariates",
-            expected="treated and comparison units that share a stratum and resemble one another",
-            fix="drop the covariate that says who is treated, or check `strata`",
-        )
-
-
-def _territories(frame: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Territories with at least two units in both arms, and those without."""
-    if "territory" not in frame:
-        return [], []
-    counts = frame.groupby(["territory", "treated"], observed=True)["unit"].nunique().unstack(fill_value=0)
-    both = (counts.reindex(columns=[False, True], fill_value=0) >= 2).all(axis=1)
-    return sorted(counts.index[both]), sorted(counts.index[~both])
-
-
-def _takeup_block(sample: Sample, design: ExperimentDesign) -> Block:
+def _takeup_block(sample: Sample, design: ExperimentDesign, convention: Convention) -> Block:
     """Difference in take-up between the arms."""
     frame = sample.frame[sample.frame["takeup"].notna()]
     row = labels("itt", design.primary, "supporting").assign(outcome=sample.names.get("takeup", "takeup"))
-    clusters = clusters_of(sample)
-    return Block(
-        effects=difference_in_means(frame, "takeup", row, _weights(frame)),
-        kind=regression_kind(design, clusters),
-        clusters=clusters,
+    return convention.block(difference_in_means(frame, "takeup", row, arm_weights(frame)))
+
+
+# before the draw ------------------------------------------------------------------------------------------------------
+
+
+def _before_the_draw(sample: Sample, design: ExperimentDesign, convention: Convention) -> Block:
+    """The effect on the outcome before the draw, without covariates, among which it may be."""
+    frame = sample.frame[observed(sample.frame, "baseline_outcome")]
+    compared = _compared(sample, design.model_copy(update={"adjustment": "none"}), frame)
+    row = labels("placebo", design.primary, "supporting").assign(outcome=design.baseline_outcome)
+    values = compared.rows["baseline_outcome"].to_numpy(dtype=float)
+    return convention.block(compared.effects(values, row, None, convention.clusters))
+
+
+def _placebo(block: Block, design: ExperimentDesign) -> Check:
+    row, name = block.table(design.inference.level).iloc[0], str(design.baseline_outcome)
+    if not np.isfinite(row["p_value"]):
+        return not_run("placebo.baseline_p", str(row["reason"]))
+    detail = (
+        f"difference in {name}, measured before the draw: {row['estimate']:.6g} (standard error {row['std_error']:.4g})"
     )
+    return measured("placebo.baseline_p", float(row["p_value"]), detail, name)
 
 
-def _notes(sample: Sample, design: ExperimentDesign, left_out: tuple[str, ...], one_sided: list[str]) -> Iterator[str]:
+# who took part because of the draw ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Complied:
+    """Effects on compliers, who they are, and how strong the draw was.
+
+    Attributes:
+        effects: one row an outcome.
+        shares: take-up by arm, and kinds of people.
+        profile: means of covariates among compliers.
+        column: the evaluator's name of take-up.
+        lost: rows with the primary outcome whose take-up is not known.
+    """
+
+    effects: pd.DataFrame
+    shares: pd.DataFrame
+    profile: pd.DataFrame
+    column: str
+    lost: int
+
+    @classmethod
+    def of(cls, sample: Sample, design: ExperimentDesign, convention: Convention) -> _Complied:
+        pairs = outcomes_of(design)
+        found = [_complier(sample, design, convention, column, outcome) for column, outcome in pairs]
+        level = design.inference.level
+        known = sample.frame[observed(sample.frame, pairs[0][0])]
+        asked = known[known["takeup"].notna()]
+        return cls(
+            effects=pd.DataFrame([part.row(level) for part in found if part is not None]),
+            shares=compliance.shares(asked, arm_weights(asked)),
+            profile=_profile(sample, design, asked, convention),
+            column=sample.names.get("takeup", "takeup"),
+            lost=len(known) - len(asked),
+        )
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        tables = {"compliers": self.shares}
+        tables |= {"complier_effects": self.effects} if len(self.effects) else {}
+        return tables | ({"complier_profile": self.profile} if len(self.profile) else {})
+
+    def notes(self) -> Iterator[str]:
+        if not len(self.effects):
+            yield "Nobody took part, or everybody did: there is no effect on compliers."
+            return
+        yield from compliance.notes(self.effects, self.shares, self.lost)
+
+    def checks(self) -> tuple[Check, ...]:
+        """The strength of the draw as an instrument for taking part."""
+        if not len(self.effects) or not np.isfinite(self.effects["first_stage_f"].iloc[0]):
+            return ()
+        first = self.effects.iloc[0]
+        detail = f"the draw changes take-up by {first['first_stage']:.3f}"
+        return (measured("compliance.first_stage_f", float(first["first_stage_f"]), detail, self.column),)
+
+
+def _complier(
+    sample: Sample, design: ExperimentDesign, convention: Convention, column: str, outcome: Outcome
+) -> compliance.ComplierEffect | None:
+    frame = sample.frame[observed(sample.frame, column) & sample.frame["takeup"].notna().to_numpy()]
+    compared = _compared(sample, design, frame)
+    row = labels("complier", outcome, role_of(outcome))
+    values, took = (compared.rows[name].to_numpy(dtype=float) for name in (column, "takeup"))
+    return compliance.complier_effect(compared, values, took, row, convention)
+
+
+def _profile(sample: Sample, design: ExperimentDesign, frame: pd.DataFrame, convention: Convention) -> pd.DataFrame:
+    """Of all covariates, on the rows that know them all."""
+    matrix = model_matrix(frame, sample.names, all_levels=True)
+    if not matrix.labels:
+        return pd.DataFrame()
+    known = np.isfinite(matrix.matrix).all(axis=1)
+    plain = design.model_copy(update={"adjustment": "none"})
+    compared = _compared(sample, plain, frame[known])
+    complete = model_matrix(compared.rows, sample.names, all_levels=True)
+    took = compared.rows["takeup"].to_numpy(dtype=float)
+    columns = list(zip(complete.labels, complete.matrix.T, strict=True))
+    return compliance.profile(compared, columns, took, convention)
+
+
+# what a reader must know ----------------------------------------------------------------------------------------------
+
+
+def _flow(rows: int, compared: Comparison | Pairs) -> tuple[FlowStep, ...]:
+    """Rows of pairs that lack an arm leave the analysis of the primary outcome."""
+    if not isinstance(compared, Pairs) or not compared.incomplete:
+        return ()
+    left = len(compared.rows)
+    reason = f"{compared.incomplete} pairs lack an arm"
+    return (FlowStep(step="incomplete_pairs", dropped=rows - left, left=left, reason=reason),)
+
+
+def _subgroup_tables(
+    sample: Sample, design: ExperimentDesign, convention: Convention, declared: list[subgroups.Declared]
+) -> dict[str, pd.DataFrame]:
+    tables = {}
+    if declared:
+        adjustment, level = design.inference.adjustment, design.inference.level
+        tables["subgroup_tests"] = subgroups.declared_table(declared, adjustment)
+        tables["subgroup_effects"] = subgroups.level_table(declared, adjustment, level)
+    searched = subgroups.explored(sample, design, convention)
+    return tables if searched is None else {**tables, "exploratory_subgroups": searched}
+
+
+def _notes(
+    sample: Sample, design: ExperimentDesign, primary: _Analysis, declared: list[subgroups.Declared]
+) -> Iterator[str]:
     frame = sample.frame
-    if left_out:
-        yield f"Left out because they add nothing to earlier columns: {', '.join(left_out)}."
-    if "territory" in frame and frame["territory"].isna().any():
-        yield f"{int(frame['territory'].isna().sum())} rows without a territory count in the headline only."
-    if one_sided:
-        yield f"No effect for territories with fewer than two units in an arm: {', '.join(one_sided)}."
-    if "stratum" in frame:
-        share = frame.groupby("stratum", observed=True)["treated"].mean()
-        if share.max() - share.min() > _SHARE_DIFFERENCE and "probability" not in frame:
-            yield (
-                f"Between {share.min():.0%} and {share.max():.0%} of a stratum are treated: the effect is a mean over "
-                "strata that gives most weight to large ones with equal arms."
-            )
+    if primary.compared.left_out:
+        yield f"Left out because they add nothing to earlier columns: {', '.join(primary.compared.left_out)}."
+    if "territory" in frame:
+        yield from _territory_notes(design, frame)
+    for part in declared:
+        if part.missing:
+            yield f"{part.missing} rows without a value of {part.column} count in the headline only."
+        if part.one_sided:
+            yield f"No effect for {part.column} = {', '.join(part.one_sided)}: fewer than two units in an arm."
+    if "stratum" in frame and design.strata_effects == "fixed_effects":
+        yield from _strata_notes(frame)
     if isinstance(design.probability, str):
         yield "Units are weighted by one over the known probability of the arm they are in."
+
+
+def _territory_notes(design: ExperimentDesign, frame: pd.DataFrame) -> Iterator[str]:
+    if frame["territory"].isna().any():
+        yield f"{int(frame['territory'].isna().sum())} rows without a territory count in the headline only."
+    one_sided = with_both_arms(design, frame, "territory")[1]
+    if one_sided:
+        yield f"No effect for territories with fewer than two units in an arm: {', '.join(one_sided)}."
+
+
+def _strata_notes(frame: pd.DataFrame) -> Iterator[str]:
+    share = frame.groupby("stratum", observed=True)["treated"].mean()
+    if share.max() - share.min() > _SHARE_DIFFERENCE and "probability" not in frame:
+        yield (
+            f"Between {share.min():.0%} and {share.max():.0%} of a stratum are treated: the effect is a mean over "
+            "strata that gives most weight to large ones with equal arms."
+        )

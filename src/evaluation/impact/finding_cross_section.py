@@ -28,7 +28,7 @@ SCORE_BINS = 20
 
 ESTIMATORS: Mapping[str, Callable[..., CrossSection]] = {
     "experiment": experiment.estimate,
-    "matching": matching.estimate,
+    "matching": matching.estimate_with_evidence,
     "weighting": weighting.estimate,
 }
 
@@ -103,8 +103,8 @@ def _overlap(sample: Sample, design: Any, result: CrossSection, treated: NDArray
         return [checks.not_applicable(name, reason) for name in names]
     score, reason = _score(sample, result, treated)
     weights = result.balance_weights
-    wanted = {"att": treated, "atc": ~treated, "ate": np.ones(len(treated), dtype=bool)}[result.estimand]
-    stand_ins = {"att": [~treated], "atc": [treated], "ate": [treated, ~treated]}[result.estimand]
+    wanted = {"att": treated, "atc": ~treated}.get(result.estimand, np.ones(len(treated), dtype=bool))
+    stand_ins = {"att": [~treated], "atc": [treated]}.get(result.estimand, [treated, ~treated])
     weakest = min(stand_ins, key=lambda arm: effective_size(weights[arm]) / max(int((weights[arm] > 0).sum()), 1))
     return [checks.overlap(score, wanted & (weights > 0), reason), checks.effective_share(weights[weakest])]
 

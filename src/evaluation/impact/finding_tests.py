@@ -49,13 +49,18 @@ def _repeated_draw(sample: Sample, design: Any, column: str, seed: int) -> Rando
         frame[column].to_numpy(dtype=float),
         frame["treated"].to_numpy(dtype=bool),
         strata=frame["stratum"].to_numpy() if "stratum" in frame else None,
-        clusters=frame["cluster_1"].to_numpy() if design.assignment == "cluster" else None,
+        clusters=frame["cluster_1"].to_numpy() if _drawn_whole(design) else None,
         probability=frame["probability"].to_numpy(dtype=float) if "probability" in frame else None,
         covariates=model_matrix(frame, sample.names).matrix if adjusted else None,
         draws=design.inference.draws,
         seed=seed,
         level=design.inference.level,
     )
+
+
+def _drawn_whole(design: Any) -> bool:
+    """Whether clusters were drawn, alone or in pairs."""
+    return design.assignment == "cluster" or (design.assignment == "paired" and bool(design.cluster))
 
 
 def _replaced(table: pd.DataFrame, tests: list[Any]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +11,37 @@ from numpy.typing import NDArray
 from evaluation.impact.covariates import Floats
 from evaluation.impact.neighbours import NOBODY, Rows, nearest_others
 
+Mask = NDArray[np.bool_]
 Variance = Literal["heteroskedastic", "homoskedastic"]
 
 # Neighbours of the same arm, besides the unit itself, that estimate its conditional variance (Abadie and Imbens 2006).
 VARIANCE_NEIGHBOURS = 2
 
 
+class Sets(Protocol):
+    """What the outcome step asks of matched sets, however they were formed."""
+
+    @property
+    def members(self) -> tuple[Rows, Rows]:
+        """Rows of all members of usable sets, and the number of the set of each."""
+
+    def weights(self) -> Floats:
+        """(n,) weight of each row in the matched sample."""
+
+
+class Matching(Protocol):
+    """What was matched, whatever the outcome."""
+
+    def sets(self, weights: Floats, usable: Mask | None = None, among: Mask | None = None) -> Sets:
+        """The sets that can be used, see `Matches.sets`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Matches:
-    """Who was matched with whom, whatever the outcome.
+    """Focal units and their partners, one by one.
 
     Attributes:
-        focal: (m,) rows of the units whose effect is wanted, ascending: treated (att) or comparison (atc).
+        focal: (m,) rows of the units whose effect is wanted, ascending: treated (att), comparison (atc) or all (ate).
         partners: (m, k) rows of their partners, first choice first, `NOBODY` where there is none.
         n_rows: rows of the sample, n.
         width: largest distance allowed; infinite without a caliper.
@@ -34,25 +53,30 @@ class Matches:
     width: float = np.inf
 
     @property
-    def matched(self) -> NDArray[np.bool_]:
+    def matched(self) -> Mask:
         """(m,) True for focal units with a partner."""
         return np.asarray((self.partners != NOBODY).any(axis=1))
 
     @property
     def partners_used(self) -> tuple[Rows, Rows]:
         """Rows that serve as partners, and how often each does."""
-        rows, times = np.unique(self.partners[self.partners != NOBODY], return_counts=True)
-        return rows, times
+        times = np.bincount(self.partners[self.partners != NOBODY], minlength=self.n_rows)
+        rows = np.flatnonzero(times)
+        return rows, times[rows]
 
-    def sets(self, weights: Floats, usable: NDArray[np.bool_] | None = None) -> MatchedSets:
+    def sets(self, weights: Floats, usable: Mask | None = None, among: Mask | None = None) -> MatchedSets:
         """The sets that can be used.
 
         Args:
             weights: (n,) sampling weights; those of the focal units count.
             usable: (n,) rows whose outcome is known; all if None.
+            among: (n,) focal units whose effect is wanted; all if None.
         """
-        usable = np.ones(self.n_rows, dtype=bool) if usable is None else usable
-        present = (self.partners != NOBODY) & usable[self.partners] & usable[self.focal][:, None]
+        present = self.partners != NOBODY
+        if usable is not None:
+            present &= usable[self.partners] & usable[self.focal][:, None]
+        if among is not None:
+            present &= among[self.focal][:, None]
         count = np.maximum(present.sum(axis=1, keepdims=True), 1)
         return MatchedSets(matches=self, shares=np.where(present, weights[self.focal][:, None] / count, 0.0))
 
@@ -79,7 +103,7 @@ class MatchedSets:
     def members(self) -> tuple[Rows, Rows]:
         """Rows of all members of usable sets, focal units first, and the number of the set of each."""
         sets, turns = np.nonzero(self.shares)
-        used = np.unique(sets)
+        used = np.flatnonzero((self.shares > 0).any(axis=1))
         return np.r_[self.matches.focal[used], self.matches.partners[sets, turns]], np.r_[used, sets]
 
     def by_focal(self, values: Floats) -> Floats:
@@ -90,10 +114,9 @@ class MatchedSets:
 
     def by_partner(self, power: int = 1) -> Floats:
         """(n,) sum over sets of a row's shares to this power; 0 for rows that are nobody's partner."""
-        out = np.zeros(self.matches.n_rows)
         used = self.shares > 0
-        np.add.at(out, self.matches.partners[used], self.shares[used] ** power)
-        return out
+        sums = np.bincount(self.matches.partners[used], self.shares[used] ** power, self.matches.n_rows)
+        return np.asarray(sums, dtype=float)
 
     def weights(self) -> Floats:
         """(n,) weight of each row in the matched sample: focal units their own, partners what they stand for."""
@@ -105,11 +128,19 @@ class MatchedSets:
         others = (self.shares * outcome[np.where(self.shares > 0, self.matches.partners, 0)]).sum(axis=1)
         return np.where(weights > 0, outcome[self.matches.focal] - others / np.where(weights > 0, weights, 1.0), 0.0)
 
+    def reuse(self) -> Floats:
+        """(n,) (w + K)² - w² - K²: what Abadie and Imbens (2006) multiply the conditional variances with.
+
+        w is the own weight of a row as a focal unit, K the sum of its shares as a partner, K² that of their squares.
+        """
+        own, times = self.by_focal(self.focal_weights), self.by_partner()
+        return np.asarray((own + times) ** 2 - own**2 - self.by_partner(power=2))
+
 
 def conditional_variances(
-    sets: MatchedSets, outcome: Floats, known: NDArray[np.bool_], points: Floats, variance: Variance
+    sets: MatchedSets, outcome: Floats, known: Mask, points: Floats, treated: Mask, variance: Variance
 ) -> Floats:
-    """Variance of the outcome given the covariates, for the rows of the arm that partners come from; 0 elsewhere.
+    """Variance of the outcome given the covariates, for rows that serve more than once; 0 elsewhere.
 
     heteroskedastic: sample variance (ddof 1) of a unit and its `VARIANCE_NEIGHBOURS` nearest neighbours in its arm.
     homoskedastic: half the mean squared deviation of the differences within pairs from the effect, for every unit.
@@ -119,6 +150,7 @@ def conditional_variances(
         outcome: (n,).
         known: (n,) rows whose outcome is known.
         points: (n, d) where distances are measured.
+        treated: (n,) arm.
         variance: which of the two.
 
     Returns:
@@ -127,43 +159,84 @@ def conditional_variances(
     Source: Abadie and Imbens (2006), section 4.
     """
     out = np.zeros(len(outcome))
-    pool = np.setdiff1d(np.flatnonzero(known), sets.matches.focal)
-    if variance == "homoskedastic":
-        out[pool] = _pair_variance(sets, outcome)
-    else:
-        group = np.column_stack([pool, nearest_others(points, pool, VARIANCE_NEIGHBOURS)])
-        out[pool] = outcome[group].var(axis=1, ddof=1) if group.shape[1] > 1 else 0.0
+    common = _pair_variance(sets, outcome, treated) if variance == "homoskedastic" else None
+    counts = sets.reuse() > 0  # a partner that serves one focal unit adds nothing to what its difference varies
+    for arm in (treated, ~treated):
+        rows, pool = np.flatnonzero(counts & arm), np.flatnonzero(known & arm)
+        if common is not None:
+            out[rows] = common
+        elif len(rows) and len(pool) > 1:
+            group = np.column_stack([rows, nearest_others(points, rows, pool, VARIANCE_NEIGHBOURS)])
+            out[rows] = outcome[group].var(axis=1, ddof=1)
     return out
 
 
-def _pair_variance(sets: MatchedSets, outcome: Floats) -> float:
+def _pair_variance(sets: MatchedSets, outcome: Floats, treated: Mask) -> float:
     i, turn = np.nonzero(sets.shares)
-    gap = outcome[sets.matches.focal[i]] - outcome[sets.matches.partners[i, turn]]
+    focal = sets.matches.focal[i]
+    gap = np.where(treated[focal], 1.0, -1.0) * (outcome[focal] - outcome[sets.matches.partners[i, turn]])
     share = sets.shares[i, turn] / sets.shares.sum()
     return float(0.5 * share @ (gap - share @ gap) ** 2)
 
 
-def martingale_influence(sets: MatchedSets, outcome: Floats, covariates: Floats) -> tuple[Rows, Floats]:
+def martingale_influence(sets: MatchedSets, outcome: Floats, covariates: Floats, treated: Mask) -> tuple[Rows, Floats]:
     """The matching estimate as a sum of independent terms: rows in use and their influence, which has mean zero.
 
-    influence = (n / S) [w (f(x) - p(x) - tau) + w (y - f(x))] for focal units and -(n / S) K (y - p(x)) for partners,
-    with n the rows in use, w the focal weights and S their sum, K the summed shares of a partner, and f and p the
-    regressions of the outcome on the covariates among focal units (weights w) and partners (weights K). It is an
-    approximation, for clusters and contrasts; Abadie-Imbens is the standard error of the effect itself.
+    influence = (n / S) [w (f₁(x) - f₀(x) - tau) ± (w + K) (y - f(x))], with n the rows in use, w the focal weights and
+    S their sum, K the summed shares of a partner, f₁ and f₀ the regressions of the outcome on the covariates in the two
+    arms (weights w + K), f that of the unit's own arm, and + for treated units. It is an approximation, for clusters
+    and contrasts; Abadie-Imbens is the standard error of the effect itself.
 
     Source: Abadie and Imbens (2012), section 3.
     """
-    x = np.column_stack([np.ones(len(outcome)), covariates])
-    w, times = sets.by_focal(sets.focal_weights), sets.by_partner()
-    own, other = x @ _least_squares(x, outcome, w), x @ _least_squares(x, outcome, times)
-    center = w @ (own - other) / w.sum()
-    by_row = w * (own - other - center + outcome - own) - times * (outcome - other)
-    rows = np.flatnonzero((w > 0) | (times > 0))
+    w = sets.by_focal(sets.focal_weights)
+    total = w + sets.by_partner()
+    fits = _arm_fits(sets, outcome, covariates, treated)
+    gain = fits[0] - fits[1]
+    left = np.where(treated, outcome - fits[0], fits[1] - outcome)
+    by_row = w * (gain - w @ gain / w.sum()) + total * left
+    rows = np.flatnonzero(total > 0)
     influence = len(rows) / w.sum() * by_row[rows]
     return rows, influence - influence.mean()
 
 
-def _least_squares(x: Floats, outcome: Floats, weights: Floats) -> Floats:
+def residuals(sets: MatchedSets, outcome: Floats, covariates: Floats, treated: Mask) -> Floats:
+    """(n,) outcome less its regression on the covariates in the unit's own arm, weights of the matched sample."""
+    fits = _arm_fits(sets, outcome, covariates, treated)
+    return np.asarray(outcome - np.where(treated, fits[0], fits[1]))
+
+
+def _arm_fits(sets: MatchedSets, outcome: Floats, covariates: Floats, treated: Mask) -> tuple[Floats, Floats]:
+    """(n,) predictions of the regressions in the two arms, for everybody."""
+    x, total = np.column_stack([np.ones(len(outcome)), covariates]), sets.weights()
+    one, zero = (x @ weighted_slopes(x, outcome, np.where(arm, total, 0.0)) for arm in (treated, ~treated))
+    return one, zero
+
+
+def corrected(sets: MatchedSets, outcome: Floats, covariates: Floats, treated: Mask) -> Floats:
+    """The outcome less its regression in the other arm, so that differences within sets lose the bias of the distance.
+
+    With f the regression on the covariates among the partners of an arm (weights K), the difference of a set becomes
+    (y - f(x)) of the focal unit less the mean of (y - f(x)) of its partners, both with the partners' f.
+
+    Returns:
+        (m,) differences of the sets, 0 for sets that cannot be used.
+
+    Source: Abadie and Imbens (2011), equation 4.
+    """
+    x = np.column_stack([np.ones(len(outcome)), covariates])
+    times, out = sets.by_partner(), np.zeros(len(sets.matches.focal))
+    for arm in (treated, ~treated):
+        weights = np.where(arm, times, 0.0)
+        if weights.any():
+            served = ~arm[sets.matches.focal]
+            left = outcome - x @ weighted_slopes(x, outcome, weights)
+            out[served] = sets.differences(left)[served]
+    return out
+
+
+def weighted_slopes(x: Floats, outcome: Floats, weights: Floats) -> Floats:
     """The shortest of the weighted least-squares solutions, so that dependent columns do no harm to the fit."""
-    root = np.sqrt(weights)
-    return np.asarray(np.linalg.lstsq(x * root[:, None], outcome * root, rcond=1e-10)[0])
+    used = weights > 0
+    root = np.sqrt(weights[used])
+    return np.asarray(np.linalg.lstsq(x[used] * root[:, None], outcome[used] * root, rcond=1e-10)[0])

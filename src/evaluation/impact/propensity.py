@@ -19,6 +19,7 @@ HALVINGS = 30
 # A step of this size (in standard deviations of the covariates) is no step: rounding is 1e-16 times the condition.
 CONVERGED = 1e-10
 SAFE_MOVE = 1.0  # of any linear predictor of a logit: Newton's step then never lowers the likelihood
+SOME_ROWS = 10_000  # rows whose coefficients are the first guess for many more
 CONDITIONED = 1e-3  # ratio of pivots below which a Newton step is taken by QR
 
 
@@ -34,7 +35,7 @@ class Propensity:
         linear: (n,) linear predictor.
         probability: (n,) probability of treatment.
         slope: (n,) derivative of the probability with respect to the linear predictor.
-        influence: (n, k) rows with coefficients - truth ~ mean(influence).
+        influence: (n, k) rows with coefficients - truth ~ mean(influence); (0, k) where it was not asked for.
         left_out: labels of columns that are constant or combinations of earlier ones.
     """
 
@@ -50,7 +51,12 @@ class Propensity:
 
 
 def fit_propensity(
-    covariates: Covariates, treated: NDArray[np.bool_], weights: Floats | None = None, *, link: Link = "logit"
+    covariates: Covariates,
+    treated: NDArray[np.bool_],
+    weights: Floats | None = None,
+    *,
+    link: Link = "logit",
+    influence: bool = True,
 ) -> Propensity:
     """Maximum likelihood by Newton's method with the observed information.
 
@@ -66,6 +72,7 @@ def fit_propensity(
         treated: (n,) True for treated rows.
         weights: (n,) sampling weights, any positive scale; None = all one.
         link: "logit" or "probit".
+        influence: whether that of each row on the coefficients is wanted, a table as large as the covariates.
 
     Returns:
         The fitted model.
@@ -79,13 +86,13 @@ def fit_propensity(
     design[:, 0], design[:, 1:] = 1.0, covariates.matrix
     labels = ("intercept", *covariates.labels)
     kept = independent_columns(design, weights)
-    design, labels_kept = np.asfortranarray(design[:, kept]), tuple(np.array(labels, dtype=object)[kept])
+    design = design if kept.all() else np.asfortranarray(design[:, kept])
+    labels_kept = tuple(np.array(labels, dtype=object)[kept])
     scaled, back = _standardise(design)
-    beta = _newton(scaled, treated, weights, link, labels_kept)
+    beta = _newton(
+        scaled, treated, weights, link, labels_kept, _first_guess(scaled, treated, weights, link, labels_kept)
+    )
     linear = scaled @ beta
-    score, information = _derivatives(linear, treated, link)
-    inverse = _inverse_information(scaled, weights * information)
-    influence = ((back @ inverse) @ (scaled * (len(treated) * weights * score)[:, None]).T).T
     return Propensity(
         link=link,
         labels=labels_kept,
@@ -94,7 +101,7 @@ def fit_propensity(
         linear=linear,
         probability=expit(linear) if link == "logit" else ndtr(linear),
         slope=_slope(linear, link),
-        influence=influence,
+        influence=_influence(scaled, back, linear, treated, weights, link) if influence else np.empty((0, len(beta))),
         left_out=tuple(np.array(labels, dtype=object)[~kept]),
     )
 
@@ -116,12 +123,42 @@ def _standardise(design: Floats) -> tuple[Floats, Floats]:
     center[0], scale[0] = 0.0, 1.0
     back = np.diag(1 / scale)
     back[0, 1:] = -center[1:] / scale[1:]
-    return (design - center) / scale, back
+    scaled = design - center
+    scaled /= scale
+    return scaled, back
 
 
-def _newton(design: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link, labels: tuple[str, ...]) -> Floats:
-    beta, step = np.zeros(design.shape[1]), np.ones(design.shape[1])
-    linear = np.zeros(len(design))
+def _first_guess(
+    design: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link, labels: tuple[str, ...]
+) -> Floats:
+    """Zero, or for many rows the coefficients of every k-th of them, from where few of Newton's steps are left."""
+    zero, step = np.zeros(design.shape[1]), len(design) // SOME_ROWS
+    if step < 2:
+        return zero
+    some = treated[::step]
+    if some.all() or not some.any() or not (weights[::step] > 0).any():
+        return zero
+    try:
+        return _newton(np.asfortranarray(design[::step]), some, weights[::step], link, labels, zero)
+    except DataError:  # separated among some rows need not be so among all
+        return zero
+
+
+def _influence(
+    scaled: Floats, back: Floats, linear: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link
+) -> Floats:
+    """n H⁻¹ score of each row, in the units of the covariates."""
+    score, information = _derivatives(linear, treated, link)
+    inverse = _inverse_information(scaled, weights * information)
+    rows: Floats = ((back @ inverse) @ (scaled * (len(treated) * weights * score)[:, None]).T).T
+    return rows
+
+
+def _newton(
+    design: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link, labels: tuple[str, ...], start: Floats
+) -> Floats:
+    beta, step = start, np.ones(design.shape[1])
+    linear = design @ beta if beta.any() else np.zeros(len(design))
     for _ in range(ITERATIONS):
         last, step = step, _newton_step(design, weights, *_derivatives(linear, treated, link))
         if not np.isfinite(step).all():

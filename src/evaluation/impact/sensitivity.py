@@ -171,6 +171,8 @@ def _bias(std_error: float, df: int, r2_treatment: float, r2_outcome: float) -> 
 
 def _bounds(multiple: float, with_treatment: float, with_outcome: float) -> tuple[float, float]:
     """Partial R² with treatment and outcome of a variable `multiple` times as strong as a covariate with these."""
+    if with_treatment >= 1 or with_outcome >= 1:  # an exact fit
+        return min(multiple * with_treatment, 1.0), 1.0
     f2 = with_treatment / (1 - with_treatment)
     r2_treatment = multiple * f2
     overlap = f2 * multiple * with_treatment / (1 - multiple * with_treatment)

@@ -61,7 +61,7 @@ def sample_inputs(design: Design, shared: Inputs) -> Inputs:
     """What the analysis sample depends on: parameters, data, code, packages."""
     return {
         "parameters": design.parameters(),
-        "data": dict(_source(source) for source in design.data),
+        "data": dict(_source(source) for source in (*design.data, *_roster_of(design))),
         **shared,
     }
 
@@ -112,6 +112,11 @@ def changes(folder: Path, inputs: Inputs) -> tuple[str, ...]:
     known = store.read_json(file)
     wanted = json.loads(_text(inputs))  # as it would be read back: lists for tuples
     return (*_differences(known["inputs"], wanted), *_edits(known["outputs"]))
+
+
+def _roster_of(design: Design) -> tuple[Any, ...]:
+    roster = getattr(design, "roster", None)
+    return () if roster is None else roster.sources
 
 
 def _source(source: Any) -> tuple[str, str]:

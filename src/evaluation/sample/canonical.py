@@ -7,24 +7,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from evaluation import store
 from evaluation.errors import DataError
 from evaluation.sample.codebook import codebook
+from evaluation.sample.columns import covariate, ordered, probability, read_arm, weight
 from evaluation.sample.joins import combine
 from evaluation.sample.model import FlowStep, Sample
 from evaluation.sample.periods import Calendar, read_cohorts, read_periods
+from evaluation.sample.roster import Followed, RosterRead, read_roster, roster_columns
 from evaluation.sample.table import (
     Table,
     as_text,
     categories,
-    counted,
-    equal,
-    has_codes,
     identifiers,
     numbers,
-    parse,
     shown,
-    sort_levels,
-    typed,
     where,
     zero_one,
 )
@@ -34,7 +31,6 @@ from evaluation.settings.designs import (
     ExperimentDesign,
     MatchingDesign,
     Outcome,
-    Treatment,
     WeightingDesign,
 )
 
@@ -60,26 +56,37 @@ def prepare(design: Design, *, root: Path | None = None, files: Sequence[Path] |
     """
     roles = _roles(design)
     used = list(dict.fromkeys(column for columns in roles.values() for column in columns))
-    combined = combine(design, used, root=root, files=files)
+    combined = combine(design, [*used, *roster_columns(design)], root=root, files=files)
     rows = _Rows(combined.table, design, _canonical(combined.table, design), list(combined.flow), list(combined.notes))
-    calendar = _place_in_time(rows, design) if isinstance(design, DidDesign) else Calendar()
+    calendar = _place_in_time(rows, design) if isinstance(design, DidDesign) else _periods_of_a_trial(rows, design)
     _mark_treated(rows, design)
+    everyone = rows.frame
     _drop_incomplete(rows, design)
     if isinstance(design, DidDesign):
         _balance(rows, design, calendar)
+    if "period" in rows.frame and getattr(design, "assignment", "") == "individual":
+        _drop_gaps(rows)
     _require_usable(rows, design, calendar)
+    followed = Followed(table=combined.table, everyone=everyone, used=rows.frame["unit"])
+    roster = read_roster(design, followed, root=root)
     return Sample(
         id=design.id,
-        frame=_sorted(rows.frame),
+        frame=ordered(rows.frame),
         names=_names(design, roles),
         flow=tuple(rows.flow),
         codebook=codebook(combined.table, design, roles),
-        data_sha256=combined.sha256,
+        data_sha256=_sha256(combined.sha256, roster),
         data_source=combined.description,
         rows_read=rows.flow[0].left,
         period_labels=_period_labels(rows.frame, calendar),
-        notes=tuple(rows.notes),
+        notes=(*rows.notes, *(roster.notes if roster else ())),
+        roster=roster.frame if roster else None,
     )
+
+
+def _sha256(data: str, roster: RosterRead | None) -> str:
+    """Hash of all files: the data's own where the roster has none."""
+    return store.sha256_json([data, *roster.sha256]) if roster and roster.sha256 else data
 
 
 # roles ---------------------------------------------------------------------------------------------------------------
@@ -89,7 +96,7 @@ def _roles(design: Design) -> Roles:
     """Canonical column -> source columns it is made of."""
     single = {
         "unit": design.unit,
-        "period": getattr(design, "time", None),
+        "period": getattr(design, "time", None) or getattr(getattr(design, "phase_in", None), "time", None),
         "cohort": design.cohort.column or design.cohort.indicator if isinstance(design, DidDesign) else None,
         "treated": design.treatment.column if isinstance(design, ArmDesign) else None,
         "weight": design.weight,
@@ -99,14 +106,28 @@ def _roles(design: Design) -> Roles:
         "takeup": getattr(design, "takeup", None),
         "baseline_outcome": getattr(design, "baseline_outcome", None),
         "eligible": getattr(design, "eligible", None),
+        "score": getattr(design, "score", None),
+        **_sampling(design),
         **_numbered("covariate", design.covariates),
         **_numbered("cluster", design.cluster),
         **_numbered("exact", getattr(design, "exact", ())),
+        **_numbered("anti_exact", getattr(design, "anti_exact", ())),
         **_numbered("subgroup", getattr(design, "subgroups", ())),
         **_numbered("placebo", getattr(design, "placebo_outcomes", ())),
     }
     roles: Roles = {f"outcome_{i}": outcome.columns for i, outcome in enumerate(design.outcomes, start=1)}
     return roles | {name: (column,) for name, column in single.items() if column is not None}
+
+
+def _sampling(design: Design) -> dict[str, str | None]:
+    """Columns that say how a sample was drawn and who answered (experiments)."""
+    survey = getattr(design, "survey", None)
+    drawn = {
+        "sampling_unit": survey and survey.sampling_unit,
+        "sampling_stratum": survey and survey.strata,
+        "sampling_population": survey and survey.population,
+    }
+    return drawn | {"response_weight": getattr(design, "response_weight", None)}
 
 
 def _numbered(name: str, columns: Iterable[str]) -> dict[str, str]:
@@ -136,10 +157,10 @@ def _canonical(table: Table, design: Design) -> pd.DataFrame:
     for i, outcome in enumerate(design.outcomes, start=1):
         columns[f"outcome_{i}"] = _outcome(table, outcome)
     for i, column in enumerate(design.covariates, start=1):
-        columns[f"covariate_{i}"] = _covariate(table, column, design)
+        columns[f"covariate_{i}"] = covariate(table, column, design)
     for i, column in enumerate(design.cluster, start=1):
         columns[f"cluster_{i}"] = identifiers(table, column)
-    columns["weight"] = _weight(table, design.weight) if design.weight else pd.Series(1.0, index=index)
+    columns["weight"] = weight(table, design.weight) if design.weight else pd.Series(1.0, index=index)
     if design.territory:
         columns["territory"] = categories(table, design.territory)
     return pd.DataFrame(columns | _of_method(table, design), index=index)
@@ -148,16 +169,12 @@ def _canonical(table: Table, design: Design) -> pd.DataFrame:
 def _of_method(table: Table, design: Design) -> dict[str, pd.Series]:
     columns: dict[str, pd.Series] = {}
     if isinstance(design, ExperimentDesign):
-        if design.strata:
-            columns["stratum"] = categories(table, design.strata)
-        if design.takeup:
-            columns["takeup"] = zero_one(table, design.takeup, "takeup")
-        if isinstance(design.probability, str):
-            columns["probability"] = _probability(table, design.probability)
+        columns |= _of_experiment(table, design)
     if isinstance(design, MatchingDesign):
-        columns |= {name: categories(table, column) for name, column in _numbered("exact", design.exact).items()}
-    if isinstance(design, DidDesign):
+        columns |= _of_matching(table, design)
+    if isinstance(design, DidDesign | WeightingDesign):
         columns |= {name: categories(table, column) for name, column in _numbered("subgroup", design.subgroups).items()}
+    if isinstance(design, DidDesign):
         placebo = _numbered("placebo", design.placebo_outcomes)
         columns |= {name: numbers(table, column) for name, column in placebo.items()}
         if design.eligible:
@@ -166,50 +183,35 @@ def _of_method(table: Table, design: Design) -> dict[str, pd.Series]:
     return columns | ({"baseline_outcome": numbers(table, baseline)} if baseline else {})
 
 
+def _of_experiment(table: Table, design: ExperimentDesign) -> dict[str, pd.Series]:
+    named = {"stratum": design.strata, **_numbered("subgroup", design.subgroups)}
+    drawn = _sampling(design)
+    named |= {name: drawn[name] for name in ("sampling_unit", "sampling_stratum")}
+    columns = {name: categories(table, column) for name, column in named.items() if column}
+    if design.takeup:
+        columns["takeup"] = zero_one(table, design.takeup, "takeup")
+    if isinstance(design.probability, str):
+        columns["probability"] = probability(table, design.probability)
+    if drawn["sampling_population"]:
+        columns["sampling_population"] = numbers(table, drawn["sampling_population"])
+    if design.response_weight:
+        columns["response_weight"] = weight(table, design.response_weight)
+    return columns
+
+
+def _of_matching(table: Table, design: MatchingDesign) -> dict[str, pd.Series]:
+    kinds = {"exact": design.exact, "anti_exact": design.anti_exact, "subgroup": design.subgroups}
+    named = {name: column for kind, columns in kinds.items() for name, column in _numbered(kind, columns).items()}
+    score = {"score": numbers(table, design.score)} if design.score else {}
+    return {name: categories(table, column) for name, column in named.items()} | score
+
+
 def _outcome(table: Table, outcome: Outcome) -> pd.Series:
     """Missing if any of its columns is."""
     parts = [numbers(table, column) for column in outcome.columns]
     if outcome.operation == "difference":
         return parts[0] - parts[1]
     return sum(parts[1:], start=parts[0])
-
-
-def _covariate(table: Table, column: str, design: Design) -> pd.Series:
-    """Text if declared a category, if codes have leading zeros, or if no cell is a number."""
-    values, bad = parse(table, column)
-    only_text = bad.any() and bool(values.isna().all())
-    if column in design.categorical or column in table.text or has_codes(table, column) or only_text:
-        return categories(table, column)
-    return numbers(table, column, hint=f", or, if they are categories, to the evaluation: categorical: [{column}]")
-
-
-def _weight(table: Table, column: str) -> pd.Series:
-    values = numbers(table, column)
-    if (values < 0).any():
-        raise DataError(
-            code="E-DATA-038",
-            what=f"The weight '{column}' is negative.",
-            where=where(table, values < 0, column),
-            found=shown(values[values < 0]),
-            expected="weights of 0 or more",
-            fix="correct the file, or declare the code missing: missing: [code]",
-        )
-    return values
-
-
-def _probability(table: Table, column: str) -> pd.Series:
-    values = numbers(table, column)
-    outside = (values <= 0) | (values >= 1)
-    if outside.any():
-        raise DataError(
-            code="E-DATA-039",
-            what=f"Column '{column}' stands under 'probability' and holds values that are none.",
-            where=where(table, outside, column),
-            found=shown(values[outside]),
-            expected="the probability of being treated: above 0 and below 1",
-            fix="correct the file (shares, not percent); units that could not be drawn do not belong to the sample",
-        )
-    return values
 
 
 # rows that leave -----------------------------------------------------------------------------------------------------
@@ -294,6 +296,16 @@ def _place_in_time(rows: _Rows, design: DidDesign) -> Calendar:
     return calendar
 
 
+def _periods_of_a_trial(rows: _Rows, design: Design) -> Calendar:
+    """Periods of a roll-out by lot; other trials have none."""
+    phase_in = getattr(design, "phase_in", None)
+    if phase_in is None:
+        return Calendar()
+    rows.frame["period"], calendar = read_periods(rows.table, phase_in.time)
+    rows.drop_missing("period", "missing_period", phase_in.time)
+    return calendar
+
+
 def _require_different_rows(rows: _Rows, design: Design, keys: list[str]) -> None:
     repeated = rows.frame.duplicated(keys, keep=False)
     if design.unit and repeated.any():
@@ -318,9 +330,9 @@ def _mark_treated(rows: _Rows, design: Design) -> None:
         rows.frame = rows.frame.assign(treated=rows.frame["cohort"].notna())
         return
     rows.drop_missing("unit", "missing_unit", str(design.unit))
-    _require_different_rows(rows, design, ["unit"])
+    _require_different_rows(rows, design, ["unit", "period"] if "period" in rows.frame else ["unit"])
     treatment = design.treatment
-    arm = _arm(rows.table, treatment).loc[rows.frame.index]
+    arm = read_arm(rows.table, treatment).loc[rows.frame.index]
     absent = rows.table.frame[treatment.column].loc[rows.frame.index].isna()
     rows.drop(absent, "missing_treatment", f"'{treatment.column}' is missing")
     other = arm.isna() & ~absent
@@ -332,45 +344,33 @@ def _mark_treated(rows: _Rows, design: Design) -> None:
     rows.frame = rows.frame.assign(treated=arm.loc[rows.frame.index] == 1)
 
 
-def _arm(table: Table, treatment: Treatment) -> pd.Series:
-    """1.0 treated, 0.0 comparison, NaN neither."""
-    if treatment.treated is None:
-        return zero_one(table, treatment.column, "treatment")
-    masks = {value: equal(table, treatment.column, value) for value in (treatment.treated, treatment.comparison)}
-    absent = [value for value, mask in masks.items() if not mask.any()]
-    if absent:
-        raise DataError(
-            code="E-DATA-043",
-            what=f"Column '{treatment.column}' never has the value that 'treatment' names.",
-            where=where(table, table.frame.index[:1]).rsplit(",", 1)[0],
-            found=f"no {shown(absent)}; the column holds {counted(typed(table, treatment.column))}",
-            expected=f"{treatment.treated} and {treatment.comparison}",
-            fix="correct treated: and comparison: under treatment",
-        )
-    treated, comparison = masks.values()
-    return pd.Series(np.where(treated, 1.0, np.where(comparison, 0.0, np.nan)), index=treated.index)
-
-
 def _drop_incomplete(rows: _Rows, design: Design) -> None:
     position = design.outcomes.index(design.primary) + 1
     rows.drop_missing(f"outcome_{position}", "missing_outcome", design.primary.name)
     if design.method != "experiment" or getattr(design, "adjustment", "none") != "none":
         for name, column in _numbered("covariate", design.covariates).items():
             rows.drop_missing(name, "missing_covariates", column)
-        for name, column in _numbered("exact", getattr(design, "exact", ())).items():
-            rows.drop_missing(name, "missing_covariates", column)
+        for kind in ("exact", "anti_exact"):
+            for name, column in _numbered(kind, getattr(design, kind, ())).items():
+                rows.drop_missing(name, "missing_covariates", column)
+        rows.drop_missing("score", "missing_covariates", str(getattr(design, "score", None)))
     for name, column in _numbered("cluster", design.cluster).items():
         rows.drop_missing(name, "missing_cluster", column)
     rows.drop_missing("eligible", "missing_eligible", str(getattr(design, "eligible", None)))
     rows.drop_missing("weight", "missing_weight", str(design.weight))
     rows.drop_missing("stratum", "missing_stratum", str(getattr(design, "strata", None)))
     rows.drop_missing("probability", "missing_probability", str(getattr(design, "probability", None)))
+    for name, source in _sampling(design).items():
+        rows.drop_missing(name, f"missing_{name}", str(source))
 
 
 def _balance(rows: _Rows, design: DidDesign, calendar: Calendar) -> None:
     """Drop units with gaps from a balanced panel."""
-    if design.panel != "balanced":
-        return
+    if design.panel == "balanced":
+        _drop_gaps(rows)
+
+
+def _drop_gaps(rows: _Rows) -> None:
     periods = rows.frame["period"].nunique()
     gaps = rows.frame.groupby("unit")["period"].transform("size") < periods
     lost = rows.frame["unit"][gaps].drop_duplicates().sort_values()
@@ -491,31 +491,6 @@ def _require_varying(rows: _Rows, design: Design) -> None:
 
 
 # the frame -----------------------------------------------------------------------------------------------------------
-
-FIRST_COLUMNS = ("unit", "period", "cohort", "treated")
-
-
-def _sorted(frame: pd.DataFrame) -> pd.DataFrame:
-    keys = [name for name in ("unit", "period") if name in frame]
-    order = [name for name in FIRST_COLUMNS if name in frame]
-    columns = order + [name for name in frame if name not in order]
-    if frame.duplicated(keys).any():  # persons under the id of their group: their order in the file means nothing
-        keys = columns
-    ordered = frame[columns].sort_values(keys, ignore_index=True)
-    return ordered.assign(**{name: _stored(name, ordered[name]) for name in ordered})
-
-
-def _stored(name: str, values: pd.Series) -> pd.Series:
-    """The type a canonical column has in the contract."""
-    if name in ("unit", "period") and values.dtype == "Int64":
-        return values.astype("int64")
-    if name == "eligible":
-        return values.astype(bool)
-    if not name.startswith(("covariate_", "cluster_", "exact_")) or values.dtype == "float64":
-        return values
-    if values.dtype == "Int64":
-        return values.astype("int64")
-    return pd.Series(pd.Categorical(values, categories=sort_levels(values.dropna())), index=values.index)
 
 
 def _period_labels(frame: pd.DataFrame, calendar: Calendar) -> dict[int, str]:

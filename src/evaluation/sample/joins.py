@@ -51,7 +51,7 @@ def combine(design: Design, used: Collection[str], *, root: Path | None, files: 
     notes: list[str] = []
     for source, right in zip(sources, reads, strict=True):
         if source.join is not None:
-            table, steps, hints = _join(table, _kept(source, right.table), source.join)
+            table, steps, hints = _join(table, kept(source, right.table), source.join)
             flow, notes = [*flow, *steps], [*notes, *hints]
     missing = [column for column in used if column not in table.frame]
     if missing:
@@ -98,7 +98,7 @@ def _sources(design: Design, files: Sequence[Path] | None) -> tuple[Source, ...]
 # keep and stack ------------------------------------------------------------------------------------------------------
 
 
-def _kept(source: Source, table: Table) -> Table:
+def kept(source: Source, table: Table) -> Table:
     """The rows that `keep` selects."""
     selected = pd.Series(True, index=table.frame.index)
     for column, values in source.keep.items():
@@ -136,13 +136,13 @@ def _stack(parts: Sequence[tuple[Source, Read]], wanted: Collection[str]) -> tup
     total = sum(len(table.frame) for table in tables)
     read_from = ", ".join(f"{len(table.frame)} of {table.origins[0].name}" for table in tables)
     flow = [FlowStep(step="read", dropped=0, left=total, reason=f"rows read: {read_from}")]
-    kept = [_kept(source, read.table) for source, read in parts]
-    for (source, _), before, after in zip(parts, tables, kept, strict=True):
+    selected = [kept(source, read.table) for source, read in parts]
+    for (source, _), before, after in zip(parts, tables, selected, strict=True):
         if source.keep:
             dropped = len(before.frame) - len(after.frame)
             reason = f"{after.origins[0].name}: only rows with {_selection(source)}"
             flow.append(FlowStep(step="keep", dropped=dropped, left=flow[-1].left - dropped, reason=reason))
-    return _concatenated(kept), flow
+    return _concatenated(selected), flow
 
 
 def _require_same_columns(tables: Sequence[Table], wanted: Collection[str]) -> None:

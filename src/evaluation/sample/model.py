@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -51,15 +52,17 @@ class Sample:
         id: evaluation id.
         frame: canonical columns only, sorted by unit (and period), RangeIndex:
             unit: int64 or str; the position of the row for data without unit
-            period: int64 (did)
+            period: int64 (did, roll-outs by lot)
             cohort: Int64, first treated period, <NA> = never treated (did)
             treated: bool, arm; for did: ever treated, also after the last period
             outcome_1 …: float64, in the order of the design; the primary one is never missing
             covariate_1 …: float64 or Categorical (text levels, sorted)
             cluster_1 …: int64 or Categorical
             weight: float64, 1.0 without weights
-            stratum, territory: str; probability, takeup, baseline_outcome: float64; exact_1 …: Categorical
-            eligible: bool; subgroup_1 …: str; placebo_1 …: float64 (did)
+            stratum, territory: str; probability, takeup, baseline_outcome, score: float64
+            exact_1 …, anti_exact_1 …: Categorical
+            sampling_unit, sampling_stratum: str; sampling_population, response_weight: float64 (experiment)
+            eligible: bool; placebo_1 …: float64 (did); subgroup_1 …: str (did, matching, experiment)
                 (only where the design names them; territory, takeup, baseline_outcome, subgroup_1 … and placebo_1 …
                 may be missing)
         names: canonical name -> the evaluator's own.
@@ -70,6 +73,7 @@ class Sample:
         rows_read: rows of the stacked sources.
         period_labels: period -> label, where the time column holds labels such as 2011-Q3; otherwise empty.
         notes: remarks for the evaluator alone: they may name units.
+        roster: everybody who was assigned, where that is known (see `sample.roster`); attrition is counted against it.
     """
 
     id: str
@@ -82,6 +86,7 @@ class Sample:
     rows_read: int
     period_labels: Mapping[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    roster: pd.DataFrame | None = None
 
     @property
     def rows_used(self) -> int:
@@ -97,8 +102,10 @@ class Sample:
 def write(sample: Sample) -> None:
     """Replace data/processed/<id>/ by sample.parquet and sample.json; two runs give the same bytes."""
     with store.staged(_folder(sample.id)) as folder:
-        store.write_parquet(folder / "sample.parquet", sample.frame)
-        store.write_json(folder / "sample.json", _description(sample, store.sha256_file(folder / "sample.parquet")))
+        hashes = {"frame_sha256": _written(folder / "sample.parquet", sample.frame)}
+        if sample.roster is not None:
+            hashes["roster_sha256"] = _written(folder / "roster.parquet", sample.roster)
+        store.write_json(folder / "sample.json", {**_description(sample), **hashes})
 
 
 def read(evaluation_id: str) -> Sample:
@@ -109,18 +116,10 @@ def read(evaluation_id: str) -> Sample:
     """
     folder = _folder(evaluation_id)
     said = store.read_json(folder / "sample.json")
-    if store.sha256_file(folder / "sample.parquet") != said["frame_sha256"]:
-        raise StaleError(
-            code="E-DATA-001",
-            what="A prepared sample was changed after it was written.",
-            where=f"data/processed/{evaluation_id}/sample.parquet",
-            found="a content that differs from the hash in sample.json",
-            expected="the file as the prepare stage wrote it",
-            fix=f"prepare it again: evaluation run {evaluation_id}",
-        )
+    roster = _unchanged(folder / "roster.parquet", said["roster_sha256"]) if "roster_sha256" in said else None
     return Sample(
         id=said["id"],
-        frame=store.read_parquet(folder / "sample.parquet"),
+        frame=_unchanged(folder / "sample.parquet", said["frame_sha256"]),
         names=said["names"],
         flow=tuple(FlowStep(**step) for step in said["flow"]),
         codebook=codebook_frame(said["codebook"]),
@@ -129,7 +128,26 @@ def read(evaluation_id: str) -> Sample:
         rows_read=said["rows_read"],
         period_labels={int(period): label for period, label in said["period_labels"].items()},
         notes=tuple(said["notes"]),
+        roster=roster,
     )
+
+
+def _written(file: Path, frame: pd.DataFrame) -> str:
+    store.write_parquet(file, frame)
+    return store.sha256_file(file)
+
+
+def _unchanged(file: Path, sha256: str) -> pd.DataFrame:
+    if store.sha256_file(file) != sha256:
+        raise StaleError(
+            code="E-DATA-001",
+            what="A prepared sample was changed after it was written.",
+            where=f"data/processed/{file.parent.name}/{file.name}",
+            found="a content that differs from the hash in sample.json",
+            expected="the file as the prepare stage wrote it",
+            fix=f"prepare it again: evaluation run {file.parent.name}",
+        )
+    return store.read_parquet(file)
 
 
 def codebook_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -137,17 +155,16 @@ def codebook_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(CODEBOOK_COLUMNS)).astype(CODEBOOK_COLUMNS)
 
 
-def _folder(evaluation_id: str) -> Any:
+def _folder(evaluation_id: str) -> Path:
     return store.path("data", "processed", store.require_slug(evaluation_id))
 
 
-def _description(sample: Sample, frame_sha256: str) -> dict[str, Any]:
+def _description(sample: Sample) -> dict[str, Any]:
     codebook = sample.codebook.astype(object).where(sample.codebook.notna(), None)
     return {
         "id": sample.id,
         "data_source": sample.data_source,
         "data_sha256": sample.data_sha256,
-        "frame_sha256": frame_sha256,
         "rows_read": sample.rows_read,
         "rows_used": sample.rows_used,
         "units": sample.units,

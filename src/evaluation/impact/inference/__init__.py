@@ -5,6 +5,7 @@ The clusters are chosen after estimation, any number of them. Which convention w
 guess.
 """
 
+from evaluation.impact.inference.anderson_rubin import AndersonRubin, anderson_rubin
 from evaluation.impact.inference.bands import BAND_DRAWS
 from evaluation.impact.inference.bootstrap import (
     MULTIPLIER_DRAWS,
@@ -16,9 +17,11 @@ from evaluation.impact.inference.clustering import cluster_table
 from evaluation.impact.inference.covariances import DESCRIPTIONS, Covariance, abadie_imbens, covariance
 from evaluation.impact.inference.few import MINIMUM_CLUSTERS
 from evaluation.impact.inference.joint import WaldTest, wald
+from evaluation.impact.inference.linearised import Sampling, linearised
 from evaluation.impact.inference.multiple import adjust, benjamini_hochberg, holm, romano_wolf, sharpened_q
-from evaluation.impact.inference.pooling import pooled
+from evaluation.impact.inference.pooling import pooled, pooled_sites
 from evaluation.impact.inference.randomisation import RandomisationTest, randomisation_test
+from evaluation.impact.inference.sets import interval_of_a_set
 from evaluation.impact.inference.summary import summarize, summarize_together, with_wild_tests
 from evaluation.impact.inference.wild import WILD_DRAWS, WildTest, wild_test
 
@@ -28,20 +31,26 @@ __all__ = [
     "MINIMUM_CLUSTERS",
     "MULTIPLIER_DRAWS",
     "WILD_DRAWS",
+    "AndersonRubin",
     "Covariance",
     "MultiplierBands",
     "RandomisationTest",
+    "Sampling",
     "WaldTest",
     "WildTest",
     "abadie_imbens",
     "adjust",
+    "anderson_rubin",
     "benjamini_hochberg",
     "cluster_table",
     "covariance",
     "holm",
+    "interval_of_a_set",
+    "linearised",
     "multiplier_bands",
     "multiplier_draws",
     "pooled",
+    "pooled_sites",
     "randomisation_test",
     "romano_wolf",
     "sharpened_q",

@@ -34,6 +34,7 @@ def wald(
     *,
     kind: str = "influence",
     treated_by_unit: pd.Series | None = None,
+    ready: Covariance | None = None,
 ) -> WaldTest:
     """Joint test of C θ = 0: W = (Cθ)′ (C V C′)⁻¹ Cθ, chi-squared with q degrees of freedom, or F(q, df) with W/q.
 
@@ -43,6 +44,7 @@ def wald(
         contrasts: C, (q, K); None for all effects equal to zero.
         kind: see `covariance`; kinds with finite degrees of freedom use F with the smallest of them.
         treated_by_unit: see `summarize`; the rule for few clusters holds here too.
+        ready: covariance of what is tested, for methods that have their own; `kind` is then not used.
 
     Returns:
         A test, or a reason instead of a number where C V C′ has no inverse or there are too few clusters.
@@ -51,7 +53,7 @@ def wald(
     q = len(tested)
     if q == 0:
         return _no_test(0, "there is nothing to test")
-    found = covariance(tested, clusters, kind=kind)
+    found = covariance(tested, clusters, kind=kind) if ready is None else ready
     refused = [reason for reason in refusals(tested, clusters, found, treated_by_unit, "refuse") if reason]
     if refused:
         return _no_test(q, refused[0])

@@ -8,7 +8,9 @@ import pandas as pd
 from evaluation.errors import DataError, ParametersError
 from evaluation.impact.effects import Effects
 from evaluation.impact.inference.covariances import covariance
+from evaluation.impact.inference.heterogeneity import Method
 from evaluation.impact.inference.leverage import RANK_TOLERANCE
+from evaluation.impact.inference.studies import Studies, fit_studies
 
 Array = np.ndarray
 
@@ -48,6 +50,28 @@ def pooled(
     outcomes = effects.labels["outcome"].unique() if "outcome" in effects.labels else [""]
     labels = pd.DataFrame({"term": [term], "outcome": [outcomes[0] if len(outcomes) == 1 else ""]})
     return effects.contrast(used, labels)
+
+
+def pooled_sites(
+    effects: Effects, clusters: pd.DataFrame | None = None, *, kind: str = "influence", method: Method = "REML"
+) -> Studies:
+    """The random-effects mean of K effects that may share units: y ~ N(μ1, τ²I + V), V their covariance.
+
+    `pooled` is its special case τ² = 0. Where effects share a comparison group, a common error does not look like
+    agreement between sites. `study_table` gives the interval.
+
+    Args:
+        effects: K effects of sites, territories or evaluations, put side by side with `concat`.
+        clusters: see `covariance`.
+        kind: see `covariance`.
+        method: REML or common.
+
+    Raises:
+        DataError: an effect whose variance is zero.
+
+    Source: Gleser and Olkin (1994); Viechtbauer (2005).
+    """
+    return fit_studies(effects.estimate, covariance(effects, clusters, kind=kind).matrix, method=method)
 
 
 def _precision_weights(effects: Effects, clusters: pd.DataFrame | None, kind: str) -> Array:

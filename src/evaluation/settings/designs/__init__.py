@@ -10,6 +10,7 @@ from evaluation.settings.designs.base import Design, Inference
 from evaluation.settings.designs.did import BY_CELL, UNUSED, DidDesign, EventWindow, Matched
 from evaluation.settings.designs.experiment import ExperimentDesign
 from evaluation.settings.designs.matching import MatchingDesign
+from evaluation.settings.designs.roster import Roster
 from evaluation.settings.designs.sources import Join, Source
 from evaluation.settings.designs.variables import Cohort, Combination, Outcome, Treatment
 from evaluation.settings.designs.weighting import WeightingDesign
@@ -31,13 +32,14 @@ __all__ = [
     "Matched",
     "MatchingDesign",
     "Outcome",
+    "Roster",
     "Source",
     "Treatment",
     "WeightingDesign",
 ]
 
 LATER_METHODS = ("discontinuity", "instrument", "synthetic_control", "uncontrolled")
-LATER_KEYS = ("survey", "running", "instruments", "endogenous")
+LATER_KEYS = ("running", "instruments", "endogenous")
 
 DESIGNS: Mapping[str, type[Design]] = {
     "experiment": ExperimentDesign,

@@ -227,10 +227,10 @@ class Design(Frozen):
 
 def caliper_goes_with(caliper: float | None, distance: str | None) -> float | None:
     """Refuse a caliper on a distance that is not a score."""
-    if caliper is not None and distance == "mahalanobis":
+    if caliper is not None and distance in ("mahalanobis", "robust_mahalanobis", "scaled_euclidean"):
         raise refusal(
             "E-SET-093",
-            "a caliper is in standard deviations of a score, and mahalanobis has none",
+            f"a caliper is a difference of scores, and {distance} has none",
             found=f"caliper {caliper}",
             expected="no caliper, or a propensity distance",
         )

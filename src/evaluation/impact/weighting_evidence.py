@@ -1,0 +1,284 @@
+"""What speaks for or against a weighted comparison: hidden factors, an outcome that the treatment cannot have moved.
+
+Each diagnostic is run if the design allows it; if not, its check says why. A check reports, the rubric judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from evaluation.errors import EvaluationError
+from evaluation.impact import checks, sensitivity
+from evaluation.impact.checks import Check
+from evaluation.impact.covariates import covariate_columns, model_matrix
+from evaluation.impact.cross_section import Block, clusters_of, labels, outcomes_of, raw_difference
+from evaluation.impact.weighted_comparison import Comparison, as_effects, compare
+from evaluation.settings.designs.weighting import DoublyRobust, Experiment
+
+if TYPE_CHECKING:
+    from evaluation.sample import Sample
+    from evaluation.settings.designs import WeightingDesign
+
+UNBOUNDED = 2.0**10  # what stands for a multiple without end, which a record cannot hold
+NORMAL = 1.959963984540054  # of the two-sided 5 % test whose power is told
+SENSITIVITY = "identification.sensitivity"
+OTHERS = ("sensitivity.robustness_value", "sensitivity.e_value", "sensitivity.oster_delta")
+PLACEBO = "placebo.baseline_p"
+EXPERIMENT = "benchmark.experiment_gap"
+# Other ways to make the same comparison; trimming, truncation and tolerances are left out of them.
+METHODS: Mapping[str, Mapping[str, object]] = {
+    "inverse_probability": {},
+    "covariate_balancing": {"weights": "covariate_balancing"},
+    "entropy_balancing": {"weights": "entropy_balancing"},
+    "doubly_robust": {"doubly_robust": DoublyRobust()},
+}
+PLAIN = {
+    "weights": "inverse_probability", "trim": None, "optimal_trim": False, "truncate": None, "tolerance": None,
+    "target": None, "doubly_robust": None,
+}  # fmt: skip
+WEIGHT_BINS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evidence:
+    """Checks, each once, tables by name, and rows for the table of effects."""
+
+    checks: tuple[Check, ...]
+    tables: Mapping[str, pd.DataFrame]
+    blocks: tuple[Block, ...] = field(default_factory=tuple)
+
+
+def collect(sample: Sample, design: WeightingDesign, comparison: Comparison, headline: Block) -> Evidence:
+    """Run all diagnostics.
+
+    Args:
+        sample: canonical columns.
+        design: of the evaluation.
+        comparison: the arms made comparable.
+        headline: effect on the primary outcome.
+    """
+    hidden, tables = _hidden_factors(sample, design, headline)
+    placebo, blocks = _placebo(sample, design)
+    tables |= {"weights": _weight_bins(sample, comparison), "estimators": _estimators(sample, design, headline)}
+    return Evidence(checks=(*hidden, placebo, *_experiment(design, headline)), tables=tables, blocks=blocks)
+
+
+# hidden factors -------------------------------------------------------------------------------------------------------
+
+
+def _hidden_factors(
+    sample: Sample, design: WeightingDesign, headline: Block
+) -> tuple[list[Check], dict[str, pd.DataFrame]]:
+    """How strong a factor that nobody measured must be to erase the effect, held against the covariates.
+
+    The yardsticks belong to the regression of the outcome on treatment and covariates with sampling weights alone.
+    After weighting no covariate says anything of the treatment any more, and against that any hidden factor looks
+    enormous; what the covariates were able to do before is what a reader can compare with.
+    """
+    column = outcomes_of(design)[0][0]
+    outcome = sample.frame[column].to_numpy(dtype=float)
+    treated = sample.frame["treated"].to_numpy(dtype=float)
+    covariates = model_matrix(sample.frame, sample.names)
+    try:
+        with np.errstate(divide="ignore"):  # covariates that explain all of the outcome
+            sampling = np.asarray(sample.frame["weight"], dtype=float)
+            found = sensitivity.omitted_variable(outcome, treated, covariates, sampling)
+        delta = sensitivity.oster_delta(outcome, treated, covariates.matrix)
+    except EvaluationError as error:
+        return [checks.not_run(name, error.what) for name in (SENSITIVITY, *OTHERS)], {}
+    made = [_multiple(found), _robustness_value(found), _e_value(design, headline, outcome, treated), _oster(delta)]
+    return made, {"sensitivity": _contour_points(found)}
+
+
+def _multiple(found: sensitivity.OmittedVariable) -> Check:
+    multiple = min(found.multiple, UNBOUNDED)
+    strongest = found.benchmarks.loc[found.benchmarks["multiple"].idxmin()]
+    detail = (
+        f"a hidden factor {multiple:.3g} times as strong as {strongest['covariate']} (which explains "
+        f"{strongest['r2_treatment']:.1%} of the rest of treatment and {strongest['r2_outcome']:.1%} of that of the "
+        f"outcome) would bring the {found.estimate:.6g} of the regression without weights to zero"
+    )
+    return checks.measured(SENSITIVITY, multiple, detail, str(strongest["covariate"]))
+
+
+def _robustness_value(found: sensitivity.OmittedVariable) -> Check:
+    detail = (
+        f"a factor that explains {found.robustness_value:.1%} of what is left of both treatment and outcome brings the "
+        f"{found.estimate:.6g} of the regression without weights to zero, {found.robustness_value_interval:.1%} its "
+        "interval"
+    )
+    return checks.measured(OTHERS[0], found.robustness_value, detail)
+
+
+def _e_value(design: WeightingDesign, headline: Block, outcome: np.ndarray, treated: np.ndarray) -> Check:
+    row = headline.table(design.inference.level).iloc[0]
+    spread = float(np.std(outcome[treated == 0], ddof=1)) if (treated == 0).sum() > 1 else 0.0
+    if not (spread > 0 and np.isfinite(row["std_error"])):
+        return checks.not_run(OTHERS[1], "the outcome does not vary in the comparison group, or has no standard error")
+    found = sensitivity.e_value_of_difference(float(row["estimate"]), float(row["std_error"]), spread)
+    detail = (
+        f"risk ratio that a hidden factor must have with both treatment and outcome, through exp(0.91 d), d = "
+        f"{row['estimate'] / spread:.3g} standard deviations; for the interval {found.interval:.3g}"
+    )
+    return checks.measured(OTHERS[1], found.estimate, detail)
+
+
+def _oster(delta: float) -> Check:
+    if not np.isfinite(delta):
+        return checks.not_run(OTHERS[2], "the covariates do not move the coefficient of treatment")
+    detail = "how much more than the covariates the unobserved must be related to treatment, R² 1.3 times as large"
+    return checks.measured(OTHERS[2], delta, f"{detail}; from regressions without weights")
+
+
+def _contour_points(found: sensitivity.OmittedVariable) -> pd.DataFrame:
+    """What the contour figure needs: estimate, error and degrees of freedom, and the covariates as points."""
+    points = found.benchmarks.assign(estimate=found.estimate, std_error=found.std_error, df=found.df)
+    return points.assign(multiple=points["multiple"].clip(upper=UNBOUNDED))
+
+
+# an outcome that cannot have moved ------------------------------------------------------------------------------------
+
+
+def _placebo(sample: Sample, design: WeightingDesign) -> tuple[Check, tuple[Block, ...]]:
+    """The effect on the outcome before the treatment, by the same method without that outcome among the covariates."""
+    if design.baseline_outcome is None or "baseline_outcome" not in sample.frame:
+        return checks.not_run(PLACEBO, "no measure of the outcome before the treatment is named"), ()
+    try:
+        block = placebo_block(sample, design)
+        row = block.table(design.inference.level).iloc[0]
+    except EvaluationError as error:
+        return checks.not_run(PLACEBO, error.what), ()
+    if not np.isfinite(row["p_value"]):
+        return checks.not_run(PLACEBO, str(row["reason"])), (block,)
+    detail = (
+        f"effect on {design.baseline_outcome}, which the treatment cannot have moved: {row['estimate']:.6g} (standard "
+        f"error {row['std_error']:.4g}), weighted without it"
+    )
+    found = checks.measured(PLACEBO, float(row["p_value"]), detail, design.baseline_outcome)
+    return replace(found, power=_power(design, float(row["std_error"]))), (block,)
+
+
+def placebo_block(sample: Sample, design: WeightingDesign) -> Block:
+    """The effect on the baseline outcome.
+
+    Raises:
+        EvaluationError: what the method raises; nothing is left to weigh on.
+    """
+    owner = design.baseline_outcome
+    own = [column for column in covariate_columns(sample.frame) if sample.names.get(column) == owner]
+    frame = sample.frame[sample.frame["baseline_outcome"].notna()].drop(columns=own).reset_index(drop=True)
+    part = replace(sample, frame=frame)
+    row = pd.DataFrame([{"term": "placebo", "outcome": owner, "role": "supporting"}])
+    found = compare(part, _without(design, owner)).effect(part, "baseline_outcome")
+    effects = as_effects(part, found, "baseline_outcome", row)
+    return Block(effects=effects, kind="influence", clusters=clusters_of(part))
+
+
+def _without(design: WeightingDesign, column: str | None) -> WeightingDesign:
+    """The design without a column in its target, with linear outcomes where a logit serves the outcome alone."""
+    changes: dict[str, object] = {}
+    if design.target is not None:
+        changes["target"] = {label: mean for label, mean in design.target.items() if label != column}
+    if design.doubly_robust is not None and design.doubly_robust.outcome == "logit":
+        changes["doubly_robust"] = design.doubly_robust.model_copy(update={"outcome": "linear"})
+    return design.model_copy(update=changes)
+
+
+def _power(design: WeightingDesign, std_error: float) -> float | None:
+    """Probability that a 5 % test sees a placebo effect as large as the smallest effect worth having."""
+    smallest = design.primary.smallest_effect
+    if not smallest or not std_error > 0:
+        return None
+    shift = smallest / std_error
+    return float(special.ndtr(shift - NORMAL) + special.ndtr(-shift - NORMAL))
+
+
+# other ways, and an experiment ----------------------------------------------------------------------------------------
+
+
+def _estimators(sample: Sample, design: WeightingDesign, headline: Block) -> pd.DataFrame:
+    """The headline beside other ways to weigh the same rows, the raw difference, and an experiment where there is one.
+
+    Columns: estimator, chosen, baseline, estimate, std_error, ci_low, ci_high, p_value, reason.
+    """
+    rows = [_estimator_row(design, "chosen", headline)]
+    if design.estimand != "ato" and design.target is None:
+        others = {name: design.model_copy(update={**PLAIN, **changes}) for name, changes in METHODS.items()}
+        rows += [
+            _estimator_row(design, name, _block(sample, other)) for name, other in others.items() if other != design
+        ]
+    rows.append({**_estimator_row(design, "raw_difference", raw_difference(sample, design)), "baseline": True})
+    if design.experiment is not None:
+        rows.append(_experiment_row(design.experiment))
+    return pd.DataFrame(rows)
+
+
+def _experiment_row(experiment: Experiment) -> dict[str, Any]:
+    estimate, half = experiment.estimate, NORMAL * experiment.std_error
+    return {
+        "estimator": "experiment", "chosen": False, "baseline": False, "estimate": estimate,
+        "std_error": experiment.std_error, "ci_low": estimate - half, "ci_high": estimate + half, "reason": "",
+    }  # fmt: skip
+
+
+def _block(sample: Sample, design: WeightingDesign) -> Block | str:
+    """The effect by another method, or why there is none."""
+    column, outcome = outcomes_of(design)[0]
+    try:
+        found = compare(sample, design).effect(sample, column)
+    except EvaluationError as error:
+        return error.what
+    effects = as_effects(sample, found, column, labels(design.estimand, outcome, "supporting"))
+    return Block(effects=effects, kind="influence", clusters=clusters_of(sample))
+
+
+def _estimator_row(design: WeightingDesign, name: str, block: Block | str) -> dict[str, Any]:
+    label = {"estimator": name, "chosen": name == "chosen", "baseline": False}
+    if isinstance(block, str):
+        return {**label, "reason": block}
+    row = block.table(design.inference.level).iloc[0]
+    return {
+        **label,
+        **{name: row[name] for name in ("estimate", "std_error", "ci_low", "ci_high", "p_value", "reason")},
+    }
+
+
+def _experiment(design: WeightingDesign, headline: Block) -> tuple[Check, ...]:
+    """How far the comparison is from what the experiment found, in standard errors of the experiment."""
+    if design.experiment is None:
+        return ()
+    gap = float(headline.effects.estimate[0]) - design.experiment.estimate
+    detail = (
+        f"{gap:+.6g} from the experiment's {design.experiment.estimate:g} ({design.experiment.std_error:g}; "
+        f"{design.experiment.source})"
+    )
+    return (checks.measured(EXPERIMENT, abs(gap) / design.experiment.std_error, detail),)
+
+
+# weights --------------------------------------------------------------------------------------------------------------
+
+
+def _weight_bins(sample: Sample, comparison: Comparison) -> pd.DataFrame:
+    """Numbers of units by arm and size of their weight, in multiples of the arm's mean weight.
+
+    Columns: group, low, high (multiples of the mean), n.
+    """
+    treated = sample.frame["treated"].to_numpy(dtype=bool)
+    arms = {"treated": comparison.weights.treated.weights[treated]}
+    arms["comparison"] = comparison.weights.comparison.weights[~treated]
+    relative = {name: weights[weights > 0] / weights[weights > 0].mean() for name, weights in arms.items()}
+    edges = np.r_[0.0, np.geomspace(1 / 16, max(2.0, *(each.max() for each in relative.values())), WEIGHT_BINS)]
+    rows = []
+    for name, values in relative.items():
+        counts = np.histogram(np.minimum(values, edges[-1]), edges)[0]
+        rows += [
+            {"group": name, "low": low, "high": high, "n": int(n)}
+            for low, high, n in zip(edges[:-1], edges[1:], counts, strict=True)
+        ]
+    return pd.DataFrame(rows)
