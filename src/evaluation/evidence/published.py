@@ -5,17 +5,16 @@ monitored level is kept in `claim` and never in `headline`; a check that the row
 costs as such.
 """
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from evaluation import store
+from evaluation.evidence import effect_sizes
 from evaluation.evidence.record import Record, parse
 
 if TYPE_CHECKING:
     from evaluation.settings.portfolio import Finding, Portfolio
 
-Z_95 = 1.959963984540054
 MDES_FACTOR = 2.8  # smallest effect found with power 80 % in a two-sided test at 5 %, in standard errors (Bloom 1995)
 
 METHOD_OF: Mapping[str, str] = {
@@ -178,7 +177,7 @@ def _outcome_sd(row: "Finding") -> float | None:
         return 1.0
     level = row.control_mean
     if row.unit_kind == "share" and level is not None and 0 < level < 1:
-        return math.sqrt(level * (1 - level))
+        return effect_sizes.sd_of_share(level)
     return None
 
 
@@ -190,7 +189,7 @@ def _std_error(row: "Finding") -> float | None:
         return float(row.std_error)
     if row.ci_low is None or row.ci_high is None:
         return None
-    return float(row.ci_high - row.ci_low) / (2 * Z_95)
+    return effect_sizes.std_error_from_interval(row.ci_low, row.ci_high)
 
 
 def _clusters(row: "Finding") -> list[dict[str, Any]]:
