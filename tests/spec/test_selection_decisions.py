@@ -14,13 +14,16 @@ from evaluation.errors import ParametersError, StaleError
 from evaluation.evidence import published
 from evaluation.evidence.record import Record
 from evaluation.selection import decisions
-from evaluation.selection.decisions import Case, Decision, Evidence, binding_rule, favour, review_date
+from evaluation.selection.cases import Case, Evidence, favour, situation_of
+from evaluation.selection.decisions import Decision, review_date
+from evaluation.selection.rules import VERDICTS, Situation, binding, rules, ruling
 from evaluation.settings.params import read_params
 from evaluation.settings.policy import Selection
 from evaluation.settings.portfolio import Cost, Innovation, Portfolio, read_portfolio
 
 Project = Callable[..., Path]
-TEST, LACKING = "EXPERIMENTER", "DONNEES_INSUFFISANTES"
+TEST, LACKING, REVISE = "EXPERIMENTER", "DONNEES_INSUFFISANTES", "REVOIR"
+STOP, SCALE, EXTEND = "NE_PAS_RETENIR", "GENERALISER", "ETENDRE_SOUS_EVALUATION"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -113,20 +116,20 @@ RULES = [
     ([NULL], True, "test-estimate", TEST, "no effect detected is not a proof of none"),
     ([UNSETTLED], True, "test-estimate", TEST, "desirable or not is for the test to settle"),
     ([_finding("estimate", 1, "favourable")], True, "test-estimate", TEST, "a low grade is a reason to test"),
-    ([HARMFUL], True, "harm", LACKING, "good evidence of harm stops the test"),
-    ([HARMFUL], False, "harm", LACKING, "harm binds before a missing cost"),
-    ([replace(HARMFUL, grade=3)], True, "harm", LACKING, "the bound is included"),
+    ([HARMFUL], True, "harm", REVISE, "good evidence of harm: change the programme before testing it again"),
+    ([HARMFUL], False, "harm", REVISE, "harm binds before a missing cost"),
+    ([replace(HARMFUL, grade=3)], True, "harm", REVISE, "the bound is included"),
     ([replace(HARMFUL, grade=2)], True, "test-estimate", TEST, "weak evidence of harm is a reason to test"),
     ([HARMFUL, GOOD], True, "test-estimate", TEST, "mixed at the same grade: lock-in, then gain"),
-    ([HARMFUL, NULL], True, "harm", LACKING, "unfavourable and none, none favourable"),
-    ([HARMFUL, replace(GOOD, grade=3)], True, "harm", LACKING, "a better graded harm outweighs a lesser gain"),
+    ([HARMFUL, NULL], True, "harm", REVISE, "unfavourable and none, none favourable"),
+    ([HARMFUL, replace(GOOD, grade=3)], True, "harm", REVISE, "a better graded harm outweighs a lesser gain"),
     ([replace(HARMFUL, grade=3), GOOD], True, "test-estimate", TEST, "a better graded gain outweighs a lesser harm"),
     ([SIGN], True, "test-sign", TEST, "a favourable sign of a randomised study, cost known"),
-    ([SIGN], False, "no-cost", LACKING, "a sign without a price"),
+    ([SIGN], False, "sign-no-cost", LACKING, "a sign without a price"),
     ([NO_SIGN], True, "sign-not-favourable", LACKING, "no favourable sign, and no size either"),
     ([NO_SIGN], False, "sign-not-favourable", LACKING, "evidence binds before cost"),
     ([SIGN, NO_SIGN], True, "test-sign", TEST, "one favourable sign is enough to test"),
-    ([BAD_SIGN], True, "harm", LACKING, "an unfavourable sign of grade 3"),
+    ([BAD_SIGN], True, "sign-harm", REVISE, "an unfavourable sign of grade 3"),
     ([replace(BAD_SIGN, grade=2)], True, "sign-not-favourable", LACKING, "weak, but not favourable either"),
     ([SIGN, replace(GOOD, grade=2)], True, "test-estimate", TEST, "an effect was read, even if of a lower grade"),
     ([GOOD, replace(HARMFUL, secondary=True)], True, "test-estimate", TEST, "a subgroup does not count beside all"),
@@ -137,25 +140,121 @@ RULES = [
 
 @pytest.mark.parametrize(("findings", "cost", "rule", "decision", "because"), RULES, ids=[row[-1] for row in RULES])
 def test_the_first_rule_that_applies_binds(
-    findings: list[Evidence], cost: bool, rule: str, decision: str, because: str
+    findings: list[Evidence], cost: bool, rule: str, decision: str, because: str, policy: Selection
 ) -> None:
-    assert binding_rule(_case(findings, cost=cost)) == (rule, decision)
+    bound = binding(situation_of(_case(findings, cost=cost)), rules(policy))
+    assert (bound.name, bound.verdict) == (rule, decision)
 
 
-def test_every_rule_is_reached_by_the_table() -> None:
-    assert {row[2] for row in RULES} == {
-        "no-finding",
-        "no-comparison",
-        "harm",
-        "sign-not-favourable",
-        "no-cost",
+# with numbers: every bound, just inside and just outside -------------------------------------------------------------
+
+BEST = Situation(
+    evidence="effect",
+    favourable=True,
+    cost_known=True,
+    grade=4,
+    transfer="B",
+    p_positive=0.90,
+    p_harm=0.05,
+    p_useful=0.85,
+    net=100.0,
+    value_of_test=1.0,
+    sustained_months=12,
+    cost_sites=2,
+    displacement_open=False,
+    capacity_plan=True,
+    take_up=0.8,
+    fidelity=0.9,
+)
+DOUBTFUL = replace(BEST, grade=3, transfer="C", p_positive=0.75, p_harm=0.10)
+POOR = replace(BEST, p_positive=0.10, net=-50.0, value_of_test=0.0, p_useful=0.2)
+DEAR = replace(BEST, p_useful=0.80, p_positive=0.49, net=-1.0, value_of_test=0.0)
+BY_NUMBERS = [
+    # situation                                        rule                 decision  because
+    (BEST, "scale", SCALE, "all bounds are included"),
+    (replace(BEST, value_of_test=None), "scale", SCALE, "a roll-out does not wait for the value of a test"),
+    (replace(BEST, grade=3), "extend", EXTEND, "grade below 4"),
+    (replace(BEST, transfer="C"), "extend", EXTEND, "transfer below B"),
+    (replace(BEST, transfer=None, p_positive=None), "test-estimate", TEST, "a transfer that nobody assessed"),
+    (replace(BEST, p_positive=0.8999), "extend", EXTEND, "P(net benefit) below 0.90"),
+    (replace(BEST, p_harm=0.0501), "extend", EXTEND, "P(harm) above 0.05"),
+    (replace(BEST, sustained_months=11.9), "extend", EXTEND, "held for less than twelve months"),
+    (replace(BEST, sustained_months=None), "extend", EXTEND, "nobody knows whether it holds"),
+    (replace(BEST, cost_sites=1), "extend", EXTEND, "the cost of one site"),
+    (replace(BEST, displacement_open=True), "extend", EXTEND, "others may lose what some gain"),
+    (replace(BEST, capacity_plan=False), "extend", EXTEND, "nobody to run it"),
+    (DOUBTFUL, "extend", EXTEND, "all bounds of extend are included"),
+    (replace(DOUBTFUL, grade=2), "test-value", TEST, "grade below 3"),
+    (
+        replace(DOUBTFUL, value_of_test=0.0, p_positive=0.60),
+        "extend-in-steps",
+        EXTEND,
+        "the bound of steps is included",
+    ),
+    (replace(DOUBTFUL, grade=2, value_of_test=0.0), "extend-in-steps", EXTEND, "so likely that no test would pay"),
+    (replace(DOUBTFUL, grade=1, value_of_test=0.0), "not-worth-testing", STOP, "steps take a comparison at least"),
+    (replace(DOUBTFUL, transfer="D"), "test-value", TEST, "transfer below C"),
+    (replace(DOUBTFUL, p_positive=0.5999), "test-value", TEST, "P below 0.75"),
+    (replace(DOUBTFUL, p_harm=0.1001), "test-value", TEST, "P(harm) above 0.10"),
+    (replace(DOUBTFUL, net=0.0), "test-value", TEST, "no expected net benefit"),
+    (replace(DOUBTFUL, value_of_test=0.0), "extend-in-steps", EXTEND, "good enough, and nothing to learn beside"),
+    (replace(DOUBTFUL, value_of_test=None), "extend-in-steps", EXTEND, "nobody computed the value of a test"),
+    (
+        replace(DOUBTFUL, value_of_test=0.0, p_positive=0.59),
+        "not-worth-testing",
+        STOP,
+        "too doubtful, nothing to learn",
+    ),
+    (
+        replace(DOUBTFUL, value_of_test=None, p_positive=0.59),
         "test-estimate",
-        "test-sign",
-    }
+        TEST,
+        "nobody computed the value of a test",
+    ),
+    (replace(DOUBTFUL, grade=2, p_positive=0.95), "test-value", TEST, "weak evidence is a reason to test whatever P"),
+    (POOR, "stop-value", STOP, "P(net benefit) at 0.10, nothing to learn"),
+    (replace(POOR, p_positive=0.1001), "not-worth-testing", STOP, "just above the bound: the last rule"),
+    (replace(POOR, value_of_test=0.01), "not-worth-testing", STOP, "0.10 itself is not in doubt"),
+    (replace(POOR, value_of_test=0.01, p_positive=0.11), "test-value", TEST, "in doubt, and a test pays"),
+    (replace(POOR, grade=2), "not-worth-testing", STOP, "grade below 3, no test worth its cost"),
+    (replace(POOR, p_positive=0.5, p_harm=0.80), "stop-harm", STOP, "P(harm) at 0.80"),
+    (replace(POOR, p_positive=0.5, p_harm=0.7999), "not-worth-testing", STOP, "P(harm) below 0.80"),
+    (replace(POOR, p_harm=0.9, cost_known=False), "stop-harm", STOP, "harm binds before a missing cost"),
+    (replace(POOR, p_harm=0.9, harmful=True, value_of_test=None), "harm", REVISE, "harm, nobody computed a test"),
+    (DEAR, "revise-cost", REVISE, "useful and too dear"),
+    (replace(DEAR, p_useful=0.7999), "not-worth-testing", STOP, "not clearly useful"),
+    (replace(DEAR, p_positive=0.50), "not-worth-testing", STOP, "as likely as not to be worth it"),
+    (replace(POOR, take_up=0.4999, p_positive=0.5), "revise-delivery", REVISE, "less than half come"),
+    (replace(POOR, take_up=0.50, p_positive=0.5), "not-worth-testing", STOP, "half come"),
+    (replace(POOR, fidelity=0.6999, p_positive=0.5), "revise-delivery", REVISE, "less than 70 % is done"),
+    (replace(BEST, p_positive=None), "test-estimate", TEST, "a missing link of the chain"),
+]
 
 
-def test_nothing_more_than_a_test_is_ever_recommended() -> None:
-    assert {row[3] for row in RULES} == {TEST, LACKING}
+@pytest.mark.parametrize(("situation", "rule", "decision", "because"), BY_NUMBERS, ids=[row[-1] for row in BY_NUMBERS])
+def test_every_bound_holds_where_it_stands(
+    situation: Situation, rule: str, decision: str, because: str, policy: Selection
+) -> None:
+    bound = binding(situation, rules(policy))
+    assert (bound.name, bound.verdict) == (rule, decision)
+
+
+def test_every_rule_and_every_verdict_is_reached_by_the_tables(policy: Selection) -> None:
+    assert {row[2] for row in RULES} | {row[1] for row in BY_NUMBERS} == {rule.name for rule in rules(policy)}
+    assert {row[3] for row in RULES} | {row[2] for row in BY_NUMBERS} == set(VERDICTS)
+
+
+def test_without_numbers_nothing_more_than_a_test_is_recommended() -> None:
+    assert {row[3] for row in RULES} == {TEST, LACKING, REVISE}
+
+
+def test_a_ruling_names_the_rules_that_nearly_bound(policy: Selection) -> None:
+    found = ruling(replace(BEST, cost_sites=1), rules(policy))
+    assert found.verdict == EXTEND
+    assert found.to_scale == ("cost_sites",)
+    assert ("scale", "cost_sites") in found.near
+    assert "test-estimate" not in dict(found.near)  # a link that is not known is no near miss
+    assert ruling(BEST, rules(policy)).to_scale == ()
 
 
 @pytest.mark.parametrize(
@@ -202,7 +301,7 @@ class _Grade:
 def _decide(portfolio: Portfolio, records: Any, policy: Selection | None, grade: int = 3) -> dict[str, Decision]:
     grades = {record.id: _Grade(grade) for record in records}
     found = decisions.decide(portfolio, records, grades, coverage(portfolio), policy)
-    return {decision.innovation: decision for decision in found}
+    return {decision.innovation: decision for decision in found.decisions}
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +319,7 @@ def decided(portfolio: Portfolio, records: tuple[Record, ...], policy: Selection
         ("year-up", "test-estimate"),
         ("avenir-pro", "test-estimate"),
         ("adie-microcredit", "no-comparison"),  # social return and a raw comparison
-        ("creajeunes", "harm"),
+        ("creajeunes", "sign-harm"),
         ("anonymous-cv", "harm"),
         ("cve", "no-cost"),
         ("garantie-jeunes", "no-cost"),  # an allowance per month is not a cost per person
@@ -248,8 +347,9 @@ def test_every_decision_carries_its_reason_its_owner_and_its_dates(
         assert decision.reason_en.endswith(".")
         assert len(decision.would_change_fr) == len(decision.would_change_en) > 0
         assert (decision.owner, decision.date, decision.review_date) == (policy.owner, "2026-11-22", "2027-11-22")
-        assert decision.label_fr == {TEST: "EXPÉRIMENTER", LACKING: "DONNÉES INSUFFISANTES"}[decision.decision]
-        assert decision.label_en == {TEST: "TEST", LACKING: "INSUFFICIENT DATA"}[decision.decision]
+        fr = {TEST: "EXPÉRIMENTER", LACKING: "DONNÉES INSUFFISANTES", REVISE: "REVOIR"}
+        en = {TEST: "TEST", LACKING: "INSUFFICIENT DATA", REVISE: "REVISE"}
+        assert (decision.label_fr, decision.label_en) == (fr[decision.decision], en[decision.decision])
         assert decision.scope_fr == "Cette décision porte sur un programme, jamais sur une personne."
         assert decision.best_record is None or decision.best_record in decision.findings
 

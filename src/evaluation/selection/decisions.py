@@ -1,22 +1,8 @@
-"""One decision for each innovation, by ordered rules, with what would change it.
+"""One decision for each innovation in each test territory, by ordered rules, with what would change it.
 
-Two decisions exist in this version: EXPERIMENTER (test it here, with a comparison group) and DONNEES_INSUFFISANTES
-(something must be found out first). Nothing more is ever recommended: to extend a programme, its net benefit and its
-transfer to the territory would have to be known. A decision is about a programme, never about a person.
-
-The first rule that applies binds:
-
-    no-finding           no result about this innovation in the portfolio
-    no-comparison        no effect read in a study with a comparison group, and no sign read in a randomised one
-    harm                 among the best graded results, of grade `harm_grade` or more, some are unfavourable and none
-                         is favourable
-    sign-not-favourable  only signs were read, and none of them is favourable
-    no-cost              the cost per participant is not known
-    test-estimate        an effect was read in a study with a comparison group
-    test-sign            a favourable sign was read in a randomised study
-
-A number recalled from memory has not been read, and a subgroup or a second specification counts only where
-nothing else does. These are house rules; every bound stands in params.yaml, `selection:`.
+The rules stand in rules.py, their bounds in params.yaml (`selection:`), the value chain in options.py. A decision is
+about a programme, never about a person. `decide` gives one line an innovation: the most cautious of its decisions in
+the test territories, which the rows of `territories.json` hold one by one.
 """
 
 import calendar
@@ -24,85 +10,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 from evaluation import store
-from evaluation.diffusion.coverage import FRANCE, Coverage, coverage
-from evaluation.errors import ParametersError, StaleError
+from evaluation.diffusion.coverage import Coverage, coverage
+from evaluation.errors import ParametersError
 from evaluation.evidence.record import Record
-from evaluation.selection import wording
+from evaluation.selection import options, wanting, wording
+from evaluation.selection.cases import Case, Grades, case_of, situation_of, tenor
+from evaluation.selection.changes import Inputs, Needed, needed
+from evaluation.selection.options import STUDY, Context, Tests, Transfers
+from evaluation.selection.readouts import Readout
+from evaluation.selection.rules import VERDICTS, Rule, Ruling, Situation, Verdict, rules, ruling
+from evaluation.selection.value_chain import Chain
 from evaluation.settings.policy import Selection
-from evaluation.settings.portfolio import COMPARISON_CLASSES, RANDOMISED_CLASSES, Cost, Innovation, Portfolio
+from evaluation.settings.portfolio import COMPARISON_CLASSES, RANDOMISED_CLASSES, Portfolio, Territory
 from evaluation.settings.problems import nearest
+from evaluation.settings.synthesis import Synthesis
 
-Verdict = Literal["EXPERIMENTER", "DONNEES_INSUFFISANTES"]
-Favour = Literal["favourable", "unfavourable", "none", "undefined"]
-
-
-class Graded(Protocol):
-    """What selection reads of a grade."""
-
-    @property
-    def value(self) -> int:
-        """0 to 5."""
-
-
-Grades = Mapping[str, Graded] | Mapping[str, Mapping[str, Any]]
-"""By record id: grades, or the content of grades.json."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """One finding as decisions see it.
-
-    Attributes:
-        use: estimate (an effect read with a comparison group), sign (a sign read in a randomised study), or none.
-        favour: whether the effect goes the way people want; none = no effect detected, undefined = nobody could say.
-        horizon: months, 0 where it is not stated.
-        secondary: a subgroup, or another specification of a main result.
-        main: on the whole sample, with a standard error (poolable).
-        weak_sign: a sign read in a study with a comparison group that was not drawn by lot.
-    """
-
-    id: str
-    grade: int
-    use: Literal["estimate", "sign", "none"]
-    favour: Favour
-    horizon: float
-    secondary: bool
-    main: bool
-    recalled: bool
-    not_read: bool
-    weak_sign: bool
-    citation: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """Everything that the rules look at for one innovation."""
-
-    innovation: Innovation
-    findings: tuple[Evidence, ...]
-    cost: Cost | None
-    locally_counted: bool
-    harm_grade: int
-
-    @property
-    def estimates(self) -> tuple[Evidence, ...]:
-        """Usable findings whose effect was read, with a comparison group."""
-        return tuple(finding for finding in self.usable if finding.use == "estimate")
-
-    @property
-    def usable(self) -> tuple[Evidence, ...]:
-        """Findings that can carry a decision, the best first; secondary ones only where there is nothing else."""
-        found = sorted((each for each in self.findings if each.use != "none"), key=_best_first)
-        return tuple(each for each in found if not each.secondary) or tuple(found)
-
-    @property
-    def best(self) -> tuple[Evidence, ...]:
-        """Usable findings of the highest grade."""
-        usable = self.usable
-        return tuple(each for each in usable if each.grade == usable[0].grade)
+Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +37,8 @@ class Decision:
 
     Attributes:
         rule: the rule that binds.
+        near_rules: rules that one condition alone kept from applying, as "rule: condition".
+        to_scale: conditions of GENERALISER that are not met.
         best_grade, best_record: of the usable finding with the highest grade; of any finding where none is usable.
         findings: ids of all records about the innovation.
         cost_per_participant: in `cost_currency`; None where it is not known.
@@ -123,6 +51,8 @@ class Decision:
     label_fr: str
     label_en: str
     rule: str
+    near_rules: tuple[str, ...]
+    to_scale: tuple[str, ...]
     reason_fr: str
     reason_en: str
     would_change_fr: tuple[str, ...]
@@ -145,21 +75,79 @@ class Decision:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Local:
+    """What is decided about one innovation in one territory, with the numbers of its value chain.
+
+    Attributes:
+        territory: id, or `study` for the place of the study, which decides nothing: there `decision` is None.
+        transfer: letter, None where nobody assessed it.
+        needed: changes that would be enough by themselves, as {what, value, verdict}.
+        value: see readouts.Readout.
+        recalled_fr, recalled_en: parameters of appraisal behind the amounts that were recalled from memory, not read.
+    """
+
+    innovation: str
+    territory: str
+    territory_label: str
+    decision: Verdict | None
+    rule: str | None
+    transfer: str | None
+    needed: tuple[dict[str, Any], ...]
+    value: dict[str, Any]
+    recalled_fr: tuple[str, ...]
+    recalled_en: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """All decisions.
+
+    Attributes:
+        decisions: one an innovation.
+        local: one an innovation and place, the place of the study included.
+    """
+
+    decisions: tuple[Decision, ...]
+    local: tuple[Local, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judged:
+    """One innovation in one territory, before words."""
+
+    territory: Territory
+    chain: Chain
+    value: Readout
+    situation: Situation
+    ruling: Ruling
+    needed: tuple[Needed, ...]
+
+
 def decide(
     portfolio: Portfolio,
     records: Iterable[Record],
     grades: Grades,
     rows: Sequence[Coverage],
     policy: Selection | None,
-) -> tuple[Decision, ...]:
-    """One decision for each innovation of the portfolio with role decision, in its order.
+    *,
+    synthesis: Synthesis | None = None,
+    transfers: Transfers | None = None,
+    tests: Tests | None = None,
+    seed: int = 0,
+) -> Decided:
+    """Decide on each innovation of the portfolio with role decision, in its order.
 
     Args:
-        portfolio: innovations and costs.
+        portfolio: innovations, costs, valuations, what was delivered.
         records: of all findings; those of benchmarks are left out.
         grades: by record id.
         rows: of coverage.
         policy: the `selection:` section of params.yaml.
+        synthesis: its `synthesis:` section; without it no effect becomes a belief, and nothing has a net benefit.
+        transfers: letters A to D by innovation and territory, where somebody assessed them.
+        tests: values of tests by innovation and territory, where somebody computed them.
+        seed: of the Monte Carlo.
 
     Raises:
         ParametersError: there is no policy, or it names a class of design that does not exist.
@@ -167,43 +155,34 @@ def decide(
     """
     policy = _require_policy(policy)
     chosen = sorted((record for record in records if record.role == "decision"), key=lambda record: record.id)
+    cases = [case_of(each, chosen, grades, rows, portfolio, policy) for each in portfolio.decision_innovations]
+    levels = {finding.id: finding.grade for case in cases for finding in case.findings}
+    known = [record for record in chosen if record.id in levels]
+    shared = options.context(portfolio, known, levels, policy, synthesis, transfers=transfers, tests=tests, seed=seed)
+    ordered = rules(policy)
+    decided = [(case, [_judge(case, each, shared, ordered) for each in portfolio.test_territories]) for case in cases]
     cautions = {finding.id: (finding.caution_fr, finding.caution_en) for finding in portfolio.findings}
-    return tuple(
-        _decision(_case(innovation, chosen, grades, rows, portfolio, policy), policy, cautions)
-        for innovation in portfolio.decision_innovations
+    return Decided(
+        decisions=tuple(_decision(case, judged, policy, cautions) for case, judged in decided),
+        local=tuple(row for case, judged in decided for row in _local(case, judged, shared)),
     )
 
 
-def write(portfolio: Portfolio, records: Iterable[Record], grades: Grades, policy: Selection | None) -> Path:
-    """Decide, and write data/selection/decisions.json; return its path."""
-    decisions = decide(portfolio, records, grades, coverage(portfolio), policy)
+def write(
+    portfolio: Portfolio,
+    records: Iterable[Record],
+    grades: Grades,
+    policy: Selection | None,
+    *,
+    synthesis: Synthesis | None = None,
+    seed: int = 0,
+) -> Path:
+    """Decide, write data/selection/decisions.json and territories.json; return the path of the first."""
+    decided = decide(portfolio, records, grades, coverage(portfolio), policy, synthesis=synthesis, seed=seed)
     target = store.path("data", "selection", "decisions.json")
-    store.write_json(target, [decision.as_dict() for decision in decisions])
+    store.write_json(target, [decision.as_dict() for decision in decided.decisions])
+    store.write_json(store.path("data", "selection", "territories.json"), [asdict(row) for row in decided.local])
     return target
-
-
-def binding_rule(case: Case) -> tuple[str, Verdict]:
-    """The first rule that applies, and what it decides."""
-    checks: tuple[tuple[str, bool], ...] = (
-        ("no-finding", not case.findings),
-        ("no-comparison", not case.usable),
-        ("harm", bool(case.usable) and _harmful(case)),
-        ("sign-not-favourable", not case.estimates and not _any_favourable(case.usable)),
-        ("no-cost", case.cost is None),
-    )
-    for rule, applies in checks:
-        if applies:
-            return rule, "DONNEES_INSUFFISANTES"
-    return ("test-estimate" if case.estimates else "test-sign"), "EXPERIMENTER"
-
-
-def favour(direction: str | None, better: str | None) -> Favour:
-    """Whether a direction is what people want: `better` acts here and nowhere else."""
-    if direction is None or (better is None and direction != "none"):
-        return "undefined"
-    if direction == "none":
-        return "none"
-    return "favourable" if (direction == "positive") is (better == "higher") else "unfavourable"
 
 
 def review_date(decided: date, months: int) -> date:
@@ -212,109 +191,103 @@ def review_date(decided: date, months: int) -> date:
     return date(year, month + 1, min(decided.day, calendar.monthrange(year, month + 1)[1]))
 
 
-# a case --------------------------------------------------------------------------------------------------------------
+# one innovation in one territory -------------------------------------------------------------------------------------
 
 
-def _case(
-    innovation: Innovation,
-    records: Sequence[Record],
-    grades: Grades,
-    rows: Sequence[Coverage],
-    portfolio: Portfolio,
-    policy: Selection,
-) -> Case:
-    secondary = {finding.id for finding in portfolio.findings if finding.secondary}
-    local = [row for row in rows if row.innovation == innovation.id and row.territory != FRANCE]
-    return Case(
-        innovation=innovation,
-        findings=tuple(
-            _evidence(record, _grade_of(record, grades), policy, secondary=record.id in secondary)
-            for record in records
-            if record.innovation == innovation.id
-        ),
-        cost=portfolio.cost_of(innovation.id),
-        locally_counted=bool(local) and all(row.share is not None for row in local),
-        harm_grade=policy.harm_grade,
+def _judge(case: Case, territory: Territory, shared: Context, ordered: Sequence[Rule]) -> _Judged:
+    chain = options.chain(case, territory.id, shared)
+    value = options.value(chain, shared)
+    key = (case.innovation.id, territory.id)
+    transfer, test = shared.transfers.get(key), shared.tests.get(key)
+    situation = situation_of(case, value, transfer=transfer, value_of_test=test)
+    return _Judged(
+        territory=territory,
+        chain=chain,
+        value=value,
+        situation=situation,
+        ruling=ruling(situation, ordered),
+        needed=_needed(case, chain, shared, ordered),
     )
 
 
-def _grade_of(record: Record, grades: Grades) -> int:
-    if record.id not in grades:
-        raise StaleError(
-            code="E-SEL-002",
-            what="A finding has no grade.",
-            where="data/evidence/grades.json",
-            found=f"no grade for {record.id}",
-            expected="a grade for every record",
-            fix="run the evidence stage again",
+def _needed(case: Case, chain: Chain, shared: Context, ordered: Sequence[Rule]) -> tuple[Needed, ...]:
+    """Solved only where the chain has numbers: there is nothing to solve where a link is missing."""
+    now = options.inputs(case, chain.territory, shared)
+    if chain.missing or now is None:
+        return ()
+
+    def situation(changed: Inputs) -> Situation:
+        moved = options.at(case, chain, changed, shared)
+        test = shared.tests.get((case.innovation.id, chain.territory))
+        found = situation_of(case, options.value(moved, shared), transfer=changed.transfer, value_of_test=test)
+        return options.regraded(found, changed)
+
+    return needed(situation, now, ordered)
+
+
+def _local(case: Case, judged: Sequence[_Judged], shared: Context) -> list[Local]:
+    at_study = options.value(options.chain(case, STUDY, shared), shared)
+    recalled = shared.appraisal.recalled
+    said = {"recalled_fr": tuple(fr for fr, _ in recalled), "recalled_en": tuple(en for _, en in recalled)}
+    rows = [
+        Local(
+            innovation=case.innovation.id,
+            territory=each.territory.id,
+            territory_label=each.territory.label_fr,
+            decision=each.ruling.verdict,
+            rule=each.ruling.rule,
+            transfer=each.situation.transfer,
+            needed=tuple(asdict(need) for need in each.needed),
+            value=_plain(each.value),
+            **said,
         )
-    found = grades[record.id]
-    return int(found["value"]) if isinstance(found, Mapping) else found.value
-
-
-def _evidence(record: Record, grade: int, policy: Selection, *, secondary: bool) -> Evidence:
-    use = _use(record, policy)
-    return Evidence(
-        id=record.id,
-        grade=grade,
-        use=use,
-        favour=favour(record.headline.direction, record.outcome.better),
-        horizon=record.outcome.horizon_months or 0.0,
-        secondary=secondary,
-        main=record.source.poolable,
-        recalled=record.source.confidence == "recalled",
-        not_read=record.kind == "not_read",
-        weak_sign=use == "none" and record.kind == "sign_only" and record.design_class in policy.comparison_designs,
-        citation=record.source.citation or record.id,
+        for each in judged
+    ]
+    study = Local(
+        innovation=case.innovation.id,
+        territory=STUDY,
+        territory_label="",
+        decision=None,
+        rule=None,
+        transfer=None,
+        needed=(),
+        value=_plain(at_study),
+        **said,
     )
+    return [*rows, study]
 
 
-def _use(record: Record, policy: Selection) -> Literal["estimate", "sign", "none"]:
-    if record.source.confidence in ("recalled", "claim"):
-        return "none"
-    read = record.kind == "effect" and record.headline.estimate is not None
-    if read and record.design_class in policy.comparison_designs:
-        return "estimate"
-    if record.kind == "sign_only" and record.design_class in policy.sign_path_designs:
-        return "sign"
-    return "none"
+def _plain(value: Readout) -> dict[str, Any]:
+    """A programme that pays for itself has an infinite ratio, which JSON does not hold: it is written as a word."""
+    row = asdict(value)
+    return {**row, "mvpf": "infinite"} if row["mvpf"] == float("inf") else row
 
 
-def _best_first(finding: Evidence) -> tuple[int, bool, bool, float, str]:
-    """Highest grade; then a read estimate before a sign, main specifications, the latest horizon, the id."""
-    return -finding.grade, finding.use != "estimate", not finding.main, -finding.horizon, finding.id
+# one innovation ------------------------------------------------------------------------------------------------------
 
 
-def _harmful(case: Case) -> bool:
-    best = case.best
-    favours = {finding.favour for finding in best}
-    return best[0].grade >= case.harm_grade and "unfavourable" in favours and "favourable" not in favours
-
-
-def _any_favourable(findings: Iterable[Evidence]) -> bool:
-    return any(finding.favour == "favourable" for finding in findings)
-
-
-# a decision ----------------------------------------------------------------------------------------------------------
-
-
-def _decision(case: Case, policy: Selection, cautions: Mapping[str, tuple[str, str]]) -> Decision:
-    rule, verdict = binding_rule(case)
-    shown = (case.usable or tuple(sorted(case.findings, key=_best_first)))[:1]
-    said = wording.told(rule, _facts(case, cautions.get(shown[0].id, ("", "")) if shown else ("", "")))
+def _decision(
+    case: Case, judged: Sequence[_Judged], policy: Selection, cautions: Mapping[str, tuple[str, str]]
+) -> Decision:
+    chosen = max(judged, key=lambda each: VERDICTS.index(each.ruling.verdict))
+    verdict, shown = chosen.ruling.verdict, case.shown
+    caution = cautions.get(shown.id, ("", "")) if shown else ("", "")
+    said = wording.told(chosen.ruling.rule, _facts(case, caution, chosen, policy))
     return Decision(
         innovation=case.innovation.id,
         difficulty=str(case.innovation.difficulty),
         decision=verdict,
         label_fr=wording.LABELS[verdict][0],
         label_en=wording.LABELS[verdict][1],
-        rule=rule,
+        rule=chosen.ruling.rule,
+        near_rules=tuple(f"{rule}: {condition}" for rule, condition in chosen.ruling.near),
+        to_scale=chosen.ruling.to_scale,
         reason_fr=said.reason_fr,
         reason_en=said.reason_en,
         would_change_fr=said.would_change_fr,
         would_change_en=said.would_change_en,
-        best_grade=shown[0].grade if shown else None,
-        best_record=shown[0].id if shown else None,
+        best_grade=shown.grade if shown else None,
+        best_record=shown.id if shown else None,
         findings=tuple(finding.id for finding in case.findings),
         cost_per_participant=case.cost.per_participant if case.cost else None,
         cost_currency=case.cost.currency if case.cost else None,
@@ -328,11 +301,11 @@ def _decision(case: Case, policy: Selection, cautions: Mapping[str, tuple[str, s
     )
 
 
-def _facts(case: Case, caution: tuple[str, str]) -> wording.Facts:
+def _facts(case: Case, caution: tuple[str, str], judged: _Judged, policy: Selection) -> wording.Facts:
     usable = case.usable
     return wording.Facts(
         grade=usable[0].grade if usable else None,
-        favour=_tenor(case) if usable else "undefined",
+        favour=tenor(case.best) if usable else "undefined",
         only_signs=bool(usable) and not case.estimates,
         weak_signs=any(finding.weak_sign for finding in case.findings),
         caution=caution,
@@ -343,19 +316,21 @@ def _facts(case: Case, caution: tuple[str, str]) -> wording.Facts:
         in_france=case.innovation.in_france,
         family=case.innovation.family,
         locally_counted=case.locally_counted,
+        wanted=_wanted(case, judged, policy),
+        numbers=options.numbers(judged.situation),
     )
 
 
-def _tenor(case: Case) -> wording.Tenor:
-    """What the best graded findings say together."""
-    favours = {finding.favour for finding in case.best} - {"undefined"}
-    if {"favourable", "unfavourable"} <= favours:
-        return "mixed"
-    if "favourable" in favours:
-        return "partly" if "none" in favours else "favourable"
-    if "unfavourable" in favours:
-        return "unfavourable"
-    return "none" if favours else "undefined"
+def _wanted(case: Case, judged: _Judged, policy: Selection) -> tuple[Pair, ...]:
+    """Only where an effect was read and has a price is a roll-out near enough to say what it would take."""
+    if judged.situation.evidence != "effect" or not judged.situation.cost_known or case.harmful:
+        return ()
+    lines = (
+        *wanting.solved(judged.needed, wording.LABELS),
+        wanting.for_scale(judged.ruling.to_scale, policy),
+        wanting.missing_links(judged.value.missing),
+    )
+    return tuple(line for line in lines if line is not None)
 
 
 # the policy ----------------------------------------------------------------------------------------------------------
@@ -368,7 +343,7 @@ def _require_policy(policy: Selection | None) -> Selection:
             what="There is no selection policy.",
             where="params.yaml",
             found="no section 'selection:'",
-            expected="version, owner, decision_date, review_months, harm_grade, sign_path_designs, comparison_designs",
+            expected=f"{', '.join(Selection.model_fields)}",
             fix="restore the section 'selection:' of params.yaml",
         )
     _require_known(policy.comparison_designs, COMPARISON_CLASSES, "comparison_designs")

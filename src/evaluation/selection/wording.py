@@ -4,17 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from evaluation.selection import wanting
+from evaluation.selection.wanting import Pair
 from evaluation.settings.typography import french
 
-LABELS = {
+LABELS: dict[str, Pair] = {
+    "GENERALISER": ("GÉNÉRALISER", "SCALE UP"),
+    "ETENDRE_SOUS_EVALUATION": ("ÉTENDRE SOUS ÉVALUATION", "EXTEND UNDER EVALUATION"),
     "EXPERIMENTER": ("EXPÉRIMENTER", "TEST"),
+    "REVOIR": ("REVOIR", "REVISE"),
+    "NE_PAS_RETENIR": ("NE PAS RETENIR", "DO NOT SELECT"),
     "DONNEES_INSUFFISANTES": ("DONNÉES INSUFFISANTES", "INSUFFICIENT DATA"),
 }
 SCOPE_FR = "Cette décision porte sur un programme, jamais sur une personne."
 SCOPE_EN = "This decision is about a programme, never about a person."
 
 Tenor = Literal["favourable", "partly", "mixed", "unfavourable", "none", "undefined"]
-Pair = tuple[str, str]
 
 _CURRENCIES = {"EUR": ("euros", "EUR"), "USD": ("dollars US", "USD"), "CAD": ("dollars canadiens", "CAD")}
 _CITATION = 120
@@ -33,6 +38,8 @@ class Facts:
         unread, recalled: citations of studies whose result was not read, or only recalled from memory.
         cost: per participant, in `currency`.
         locally_counted: the share covered is known in every test territory.
+        wanted: what is missing for a roll-out, in both languages, computed by the rules.
+        numbers: what the value chain says, in both languages; empty where it says nothing.
     """
 
     grade: int | None
@@ -47,6 +54,8 @@ class Facts:
     in_france: bool
     family: bool
     locally_counted: bool
+    wanted: tuple[Pair, ...] = ()
+    numbers: Pair = ("", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +72,7 @@ def told(rule: str, facts: Facts) -> Said:
     """The sentences for a binding rule.
 
     Args:
-        rule: one of the rules of decisions.binding_rule.
+        rule: one of the rules of selection/rules.py.
         facts: what is known of the innovation.
     """
     reason_fr, reason_en = _REASONS[rule](facts)
@@ -133,17 +142,77 @@ def _test(facts: Facts) -> Pair:
         parts.append((f"Attention – {_lowered(facts.caution[0])}", f"Caution – {_lowered(facts.caution[1])}"))
     if not facts.in_france:
         parts.append(_ABROAD)
-    return ". ".join(fr.rstrip(".") for fr, _ in parts) + ".", ". ".join(en.rstrip(".") for _, en in parts) + "."
+    return _sentences(parts)
+
+
+def _numbered(*said: Pair) -> Callable[[Facts], Pair]:
+    """A reason that rests on the value chain: the effect, the numbers, what follows."""
+    return lambda facts: _sentences([_effect(facts), facts.numbers, *said])
+
+
+def _sentences(parts: list[Pair]) -> Pair:
+    kept = [(fr.rstrip("."), en.rstrip(".")) for fr, en in parts if fr]
+    return ". ".join(fr for fr, _ in kept) + ".", ". ".join(en for _, en in kept) + "."
 
 
 _REASONS: dict[str, Callable[[Facts], Pair]] = {
     "no-finding": _no_finding,
     "no-comparison": _no_comparison,
-    "harm": _harm,
+    "sign-harm": _harm,
     "sign-not-favourable": _sign_not_favourable,
-    "no-cost": _no_cost,
-    "test-estimate": _test,
+    "sign-no-cost": _no_cost,
     "test-sign": _test,
+    "stop-harm": _numbered(
+        (
+            "Un effet défavorable est probable, et aucun test ne vaudrait ce qu'il coûte",
+            "An unfavourable effect is probable, and no test would be worth its cost",
+        )
+    ),
+    "harm": _harm,
+    "no-cost": _no_cost,
+    "stop-value": _numbered(
+        (
+            "Le programme coûterait plus qu'il n'apporte, et aucun test ne vaudrait ce qu'il coûte",
+            "The programme would cost more than it brings, and no test would be worth its cost",
+        )
+    ),
+    "scale": _numbered(
+        ("Toutes les conditions d'une généralisation sont remplies", "Every condition of a roll-out is met")
+    ),
+    "extend": _numbered(
+        (
+            "Il peut être étendu par étapes tirées au sort, qui diront s'il faut continuer",
+            "It can be extended in steps drawn by lot, which will tell whether to go on",
+        )
+    ),
+    "extend-in-steps": _numbered(
+        (
+            "Aucun test à part ne vaudrait ce qu'il coûte : il peut être étendu par étapes, chacune suivie",
+            "No separate test would be worth its cost: it can be extended in steps, each one watched",
+        )
+    ),
+    "test-value": _numbered(
+        ("Un test vaut plus que ce qu'il coûte", "A test is worth more than it costs"),
+    ),
+    "revise-delivery": _numbered(
+        (
+            "Trop peu de personnes viennent, ou trop peu de ce qui était prévu se fait : changer d'abord l'offre",
+            "Too few people come, or too little of what was planned is done: the offer has to be changed first",
+        )
+    ),
+    "revise-cost": _numbered(
+        (
+            "Le programme agit, mais il est trop cher pour ce qu'il apporte : il faut d'abord en réduire le coût",
+            "The programme works, but it is too dear for what it brings: its cost has to be cut first",
+        )
+    ),
+    "test-estimate": _test,
+    "not-worth-testing": _numbered(
+        (
+            "Rien n'indique qu'un test vaudrait ce qu'il coûte",
+            "Nothing suggests that a test would be worth its cost",
+        )
+    ),
 }
 
 _EFFECTS: dict[Tenor, Pair] = {
@@ -212,7 +281,7 @@ def _changes(rule: str, facts: Facts) -> list[Pair]:
     changes: list[Pair] = []
     if rule in ("no-finding", "no-comparison"):
         changes += _to_read(facts)
-    if rule in ("harm", "sign-not-favourable"):
+    if rule in ("harm", "sign-harm", "sign-not-favourable", "stop-harm"):
         changes.append(
             (
                 "Une étude avec groupe de comparaison montrant un effet favorable, ou un programme modifié.",
@@ -232,7 +301,7 @@ def _changes(rule: str, facts: Facts) -> list[Pair]:
         changes.append(("Un programme précis à tester.", "One precise programme to test."))
     if rule.startswith("test-"):
         changes += _after_test(facts)
-    return changes
+    return [*changes, *facts.wanted] or [wanting.NOTHING]
 
 
 def _to_read(facts: Facts) -> list[Pair]:
