@@ -208,6 +208,71 @@ def compare(first: RecordName, second: RecordName) -> None:
     print("\n" + grading.compare_reason(records[better], grades[better], records[worse], grades[worse])[1])
 
 
+@app.command(
+    epilog="Examples: evaluation ballots ballots.csv · evaluation ballots ballots.csv --consultation ID --keep"
+)
+def ballots(
+    data: Annotated[Path, typer.Argument(metavar="FILE", help="Typed ballots (CSV or workbook), one row a ballot.")],
+    consultation: Annotated[
+        str | None, typer.Option("--consultation", help="A vote of data/portfolio/participation.yaml.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Copy the file to where the consultation says, once.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Count ballots by majority judgment, say how sure the ranking is and where other rules disagree."""
+    from evaluation.needs import single_vote
+
+    _use_our_project()
+    told = single_vote.told(data, consultation, keep=keep)
+    if as_json:
+        _print_json(told)
+    else:
+        print(single_vote.in_words(told))
+
+
+@app.command("ballot-form", epilog="Examples: evaluation ballot-form --to vote · evaluation ballot-form ID --to vote")
+def ballot_form(
+    consultation: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="A vote of participation.yaml; all difficulties if none.")
+    ] = None,
+    to: Annotated[Path, typer.Option("--to", help="Folder for the pages and the empty table.")] = Path("ballots"),
+) -> None:
+    """Write the ballot to print (French, English, easy-to-read French) and the empty table to type it in."""
+    from evaluation.needs import single_vote
+
+    _use_our_project()
+    for file in single_vote.write_form(to, consultation):
+        print(file)
+
+
+@app.command(epilog="Examples: evaluation power plan.yaml · evaluation power small-classes --clusters 120 --lang en")
+def power(
+    plan: Annotated[str, typer.Argument(metavar="FILE or ID", help="A plan, or an evaluation to plan one like it.")],
+    units: Annotated[int | None, typer.Option("--units", help="Units assigned, where units are drawn.")] = None,
+    clusters: Annotated[int | None, typer.Option("--clusters", help="Clusters assigned.")] = None,
+    cluster_size: Annotated[float | None, typer.Option("--cluster-size", help="Units in each cluster.")] = None,
+    effect: Annotated[float | None, typer.Option("--effect", help="Effect to be found, in the outcome's unit.")] = None,
+    simulate: Annotated[int | None, typer.Option("--simulate", help="Check by so many studies drawn.")] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="Write the power curve to this .svg file.")] = None,
+    lang: Annotated[str, typer.Option("--lang", help="fr or en.")] = "fr",
+    as_json: Json = False,
+) -> None:
+    """The smallest effect that a study can find, the size an effect needs, or the best study for a budget."""
+    from evaluation.pipeline import planning
+    from evaluation.report import planning as words
+
+    sizes = {"units": units, "clusters": clusters, "cluster_size": cluster_size, "effect": effect}
+    asked: dict[str, Any] = {key: value for key, value in sizes.items() if value is not None}
+    asked |= {} if simulate is None else {"simulate": {"repetitions": simulate}}
+    found = planning.answer(plan, asked)
+    if figure is not None:
+        words.write_curve(found, figure, words.language(lang))
+    if as_json:
+        _print_json(found.as_dict())
+    else:
+        print(words.in_words(found, words.language(lang)))
+
+
 @app.command(epilog="Example: evaluation doctor")
 def doctor() -> None:
     """Is this machine ready? Looks for what usually goes wrong and says what to do."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from evaluation.evidence import rubric
 from evaluation.evidence.grading import grade
 from evaluation.evidence.record import parse
+from evaluation.settings import wwc
 from evaluation.settings.yaml12 import read_yaml
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -182,5 +183,5 @@ def test_what_counts_as_better_changes_the_verdict_only(data, better):
 @pytest.mark.parametrize("differential", [0.06, 0.10])
 def test_the_boundary_of_the_wwc_rises_before_it_falls(differential):
     """Why overall attrition is not among the laws above."""
-    zones = [rubric.attrition_zone(overall, differential) for overall in (0.0, 0.08, 0.57)]
+    zones = [wwc.attrition_zone(overall, differential) for overall in (0.0, 0.08, 0.57)]
     assert zones[1] < zones[0] <= zones[2]

@@ -219,8 +219,9 @@ def test_each_grade_has_its_name(grade: int, french: str, english: str) -> None:
 
 
 def test_the_headline_is_counted_not_written() -> None:
-    today = {"EXPERIMENTER": 8, "DONNEES_INSUFFISANTES": 69}
+    today = {"EXPERIMENTER": 8, "DONNEES_INSUFFISANTES": 65, "REVOIR": 4}
     assert words.headline(today, "fr") == "Rien n’est encore à généraliser"
     assert words.headline(today, "en") == "Nothing is ready to be scaled up yet"
     assert words.headline({**today, "GENERALISER": 1}, "fr") == "Une innovation peut être étendue"
-    assert words.headline({**today, "GENERALISER": 1, "ETENDRE": 2}, "fr") == "3 innovations peuvent être étendues"
+    both = {**today, "GENERALISER": 1, "ETENDRE_SOUS_EVALUATION": 2}
+    assert words.headline(both, "fr") == "3 innovations peuvent être étendues"

@@ -8,6 +8,7 @@ from evaluation import store
 from evaluation.errors import ParametersError, ProblemsError
 from evaluation.evidence import rubric
 from evaluation.evidence.rubric_page import rubric_markdown
+from evaluation.settings import wwc
 from evaluation.settings.yaml12 import read_yaml
 
 
@@ -127,11 +128,11 @@ def test_a_check_that_is_unknown_does_not_hide_unfair_bands(raw):
     ],
 )
 def test_a_trial_stands_where_the_table_of_the_wwc_puts_it(overall, differential, zone):
-    assert rubric.attrition_zone(overall, differential) == zone
+    assert wwc.attrition_zone(overall, differential) == zone
 
 
 def test_the_table_of_the_wwc_is_complete(repository):
-    lines = store.read_text(repository / "src/evaluation/evidence/wwc_attrition.csv").splitlines()
+    lines = store.read_text(repository / "src/evaluation/settings/wwc_attrition.csv").splitlines()
     assert lines[0] == "overall,cautious,optimistic"
     assert [int(line.split(",")[0]) for line in lines[1:]] == list(range(58))
     # sums of the two columns as printed: they catch a digit that somebody changes

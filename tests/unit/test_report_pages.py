@@ -815,12 +815,16 @@ def test_every_code_of_the_other_rooms_has_a_word(section: str, codes: tuple[str
     assert set(codes) - shown_elsewhere <= set(texts.read("fr")[section])
 
 
-def test_every_rule_of_decisions_has_a_word() -> None:
-    from evaluation.selection import decisions
+def test_every_rule_and_every_decision_has_a_word() -> None:
+    from evaluation.selection import rules
+    from evaluation.settings.params import read_params
 
-    rules = re.findall(r"^    ([a-z]+(?:-[a-z]+)*) {2,}\w", decisions.__doc__ or "", re.MULTILINE)
-    assert len(rules) >= 7
-    assert set(rules) <= set(texts.read("fr")["rules"])
+    policy = read_params(Path(__file__).resolve().parents[2]).selection
+    assert policy is not None
+    names = {rule.name for rule in rules.rules(policy)}
+    for language in ("fr", "en"):
+        assert names == set(texts.read(language)["rules"])
+        assert set(rules.VERDICTS) == set(texts.read(language)["decisions"])
 
 
 def test_grades_are_called_as_the_rubric_calls_them() -> None:

@@ -1,6 +1,7 @@
 """params.yaml is read whole or refused with all its problems at once."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,10 @@ def test_the_params_of_this_repository_are_read(project):
         assert json.loads(json.dumps(design.parameters())) == design.parameters()
 
 
+POLICY = (Path(__file__).resolve().parents[2] / "params.yaml").read_text(encoding="utf-8").split("\nselection:\n")[1]
+POLICY_BOUNDS = "  scale:" + POLICY.split("  scale:")[1].replace("  false_share: 0.10", "  # false_share: 0.10", 1)
+
+
 def test_sections_are_read(project):
     project(
         GOOD
@@ -72,7 +77,9 @@ selection:
   harm_grade: 3
   sign_path_designs: [randomised]
   comparison_designs: [randomised, did]
+  false_share: 0.1
 """
+        + POLICY_BOUNDS
     )
     params = read_params()
     assert params.seed == 7
@@ -157,7 +164,6 @@ def test_a_key_without_a_neighbour_lists_what_may_stand_there(project):
         ("cohort: {column: g}", "'cohort' belongs to method did"),
         ("caliper: 0.2", "'caliper' belongs to method matching"),
         ("estimand: att", "'estimand' belongs to methods matching, weighting"),
-        ("survey: {strata: s}", "'survey' is not in this version"),
         ("running: {column: x}", "'running' is not in this version"),
     ],
 )
@@ -297,6 +303,10 @@ def test_a_policy_needs_all_its_keys(project):
         "harm_grade": "E-SET-012",
         "sign_path_designs": "E-SET-012",
         "comparison_designs": "E-SET-012",
+        **dict.fromkeys(
+            ("scale", "extend", "stop", "test", "revise", "false_share", "valuing", "steps", "capacity_plans"),
+            "E-SET-012",
+        ),
     }
 
 

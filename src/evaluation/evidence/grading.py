@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from evaluation import store
-from evaluation.evidence.record import Headline, Record
-from evaluation.evidence.rubric import BEST, DOMAINS, NOT_AN_EFFECT, Ceiling, Lang, Rubric, Rule, attrition_zone, fill
+from evaluation.evidence.record import Check, Headline, Record
+from evaluation.evidence.rubric import BEST, DOMAINS, NOT_AN_EFFECT, Ceiling, Lang, Rubric, Rule, fill
+from evaluation.settings.wwc import attrition_zone
 
 ReasonKind = Literal["ceiling", "cap", "loss", "not_run"]
 Verdict = Literal[
@@ -135,15 +136,31 @@ class _Judgement:
     """What one rule says about one record."""
 
     rule: Rule
+    domain: str
     loss: float
     cap: int | None
     not_run: bool
     fr: str
     en: str
 
-    @property
-    def costs(self) -> bool:
-        return self.loss > 0 or self.cap is not None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Facts:
+    """A record as the rules read it: each check by its id, and what its interval says."""
+
+    record: Record
+    checks: Mapping[str, Check]
+    precise_null: bool
+    includes_no_effect: bool
+
+    def value(self, check_id: str) -> float | None:
+        found = self.checks.get(check_id)
+        return None if found is None else found.value
+
+    def attrition_zone(self) -> int | None:
+        """Of a trial, against the WWC's boundaries; None where one of the two numbers is not known."""
+        overall, differential = self.value("attrition.overall"), self.value("attrition.differential")
+        return None if overall is None or differential is None else attrition_zone(overall, differential)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,10 +179,9 @@ def grade(record: Record, rubric: Rubric, *, labels: Labels | None = None) -> Gr
         labels: words for the columns that checks name, by column and language; a column without is written as it is.
     """
     ceiling = _ceiling(record, rubric)
-    judged = _judge_all(record, rubric, labels or {})
-    value = _combine(ceiling, judged, rubric)
+    costly = _costly(record, rubric, labels or {})
+    value = _combine(ceiling, costly, rubric)
     level = rubric.level(value)
-    reasons = _reasons(record, rubric, ceiling, judged)
     return Grade(
         id=record.id,
         kind=record.kind,
@@ -174,10 +190,10 @@ def grade(record: Record, rubric: Rubric, *, labels: Labels | None = None) -> Gr
         label_en=level.en,
         ceiling=ceiling.level,
         ceiling_rule=ceiling.rule,
-        domain_losses={domain: _domain_loss(domain, judged) for domain in DOMAINS},
-        caps=_caps(judged),
-        reasons=reasons,
-        would_raise=_repairs(value, ceiling, judged, rubric),
+        domain_losses=_domain_losses(costly),
+        caps=_caps(costly),
+        reasons=_reasons(record, rubric, ceiling, costly),
+        would_raise=_repairs(value, ceiling, costly, rubric),
         rubric=rubric.version,
         verdict=verdict(record),
     )
@@ -205,7 +221,7 @@ def verdict(record: Record) -> Verdict:
     """
     if record.kind in NOT_AN_EFFECT or record.outcome.better is None:
         return "not_known"
-    ends = _interval(record.headline)
+    ends = interval(record.headline)
     if ends is None:
         return _verdict_of_sign(record)
     if _is_precise_null(record):
@@ -243,106 +259,148 @@ def _ceiling(record: Record, rubric: Rubric) -> _Ceiling:
     return _Ceiling(level=design.level, rule=record.design_class, comparison=comparison)
 
 
-def _judge_all(record: Record, rubric: Rubric, labels: Labels) -> tuple[_Judgement, ...]:
+def _costly(record: Record, rubric: Rubric, labels: Labels) -> tuple[_Judgement, ...]:
+    """What each rule that costs something says, in the order of the rubric."""
     if record.kind in NOT_AN_EFFECT:
         return ()
-    return tuple(_judge(rule, record, rubric, labels) for rule in rubric.rules if _applies(rule, record))
+    facts = _Facts(
+        record=record,
+        checks={check.check: check for check in record.checks},
+        precise_null=_is_precise_null(record),
+        includes_no_effect=_includes_no_effect(record),
+    )
+    rules = rubric.rules_of(record.method, record.design_class)
+    judged = (_judge(rule, facts, rubric, labels) for rule in rules if _applies(rule, facts))
+    return tuple(item for item in judged if item is not None)
 
 
-def _applies(rule: Rule, record: Record) -> bool:
-    if record.method not in rule.methods or record.design_class in rule.except_classes:
-        return False
-    return rule.only_if == "always" or _has_high_attrition(record)
+def _applies(rule: Rule, facts: _Facts) -> bool:
+    if rule.only_if == "high_attrition":
+        return facts.attrition_zone() == 2
+    return rule.only_if == "always" or _has_several_cohorts(facts.record)
 
 
-def _judge(rule: Rule, record: Record, rubric: Rubric, labels: Labels) -> _Judgement:
-    found = record.check(rule.check)
-    if (found is not None and found.status == "not_applicable") or _is_waived(rule, record):
-        return _judgement(rule, loss=0.0)
-    value = _measure(rule, record)
+def _judge(rule: Rule, facts: _Facts, rubric: Rubric, labels: Labels) -> _Judgement | None:
+    """None where nothing is lost."""
+    found = facts.checks.get(rule.check)
+    if (found is not None and found.status == "not_applicable") or _is_waived(rule, facts):
+        return None
+    value = _measure(rule, facts)
     if value is None:
-        return _judgement(rule, loss=rubric.not_run_loss, not_run=True)
+        return _not_run(rule, rubric)
     band = rule.band(value, found.power if found is not None else None)
-    blanks = {lang: _blanks(rule, record, labels, lang) for lang in ("fr", "en")}
+    if not band.costs:
+        return None
     return _Judgement(
         rule=rule,
+        domain=rule.domain,
         loss=band.loss,
         cap=band.cap,
         not_run=False,
-        fr=fill(band.fr or rule.fr, blanks["fr"]),
-        en=fill(band.en or rule.en, blanks["en"]),
+        fr=fill(band.fr or rule.fr, _blanks(rule, facts, value, labels, "fr")),
+        en=fill(band.en or rule.en, _blanks(rule, facts, value, labels, "en")),
     )
 
 
-def _judgement(rule: Rule, *, loss: float, not_run: bool = False) -> _Judgement:
-    return _Judgement(rule=rule, loss=loss, cap=None, not_run=not_run, fr=rule.not_run_fr, en=rule.not_run_en)
+def _not_run(rule: Rule, rubric: Rubric) -> _Judgement | None:
+    if rubric.not_run_loss == 0:
+        return None
+    return _Judgement(
+        rule=rule,
+        domain=rule.domain,
+        loss=rubric.not_run_loss,
+        cap=None,
+        not_run=True,
+        fr=rule.not_run_fr,
+        en=rule.not_run_en,
+    )
 
 
-def _measure(rule: Rule, record: Record) -> float | None:
-    """The number that the bands are about; None where a check it needs was not run."""
-    value = _value(record, rule.check)
-    if rule.measure == "value" or value is None:
+def _measure(rule: Rule, facts: _Facts) -> float | None:
+    """The number that the bands are about; None where a check it needs was not run, or what it is held against."""
+    value = facts.value(rule.check)
+    if value is None or rule.measure == "value":
         return value
-    other = _value(record, rule.companion or "")
-    return None if other is None else float(attrition_zone(value, other))
+    if rule.measure == "wwc_attrition":
+        other = facts.value(rule.companion or "")
+        return None if other is None else float(attrition_zone(value, other))
+    return _ratio(abs(value), _yardstick(rule, facts.record))
 
 
-def _value(record: Record, check_id: str) -> float | None:
-    found = record.check(check_id)
-    return found.value if found is not None else None
+def _yardstick(rule: Rule, record: Record) -> float | None:
+    """What a number in the unit of the outcome is held against."""
+    if rule.measure == "share_of_smallest_effect":
+        return record.outcome.smallest_effect
+    estimate = record.headline.estimate
+    return None if estimate is None else abs(estimate - record.outcome.no_effect)
 
 
-def _has_high_attrition(record: Record) -> bool:
-    overall, differential = _value(record, "attrition.overall"), _value(record, "attrition.differential")
-    return overall is not None and differential is not None and attrition_zone(overall, differential) == 2
+def _ratio(value: float, against: float | None) -> float | None:
+    if against is None:
+        return None
+    return value / against if against > 0 else math.inf
 
 
-def _is_waived(rule: Rule, record: Record) -> bool:
+def _has_several_cohorts(record: Record) -> bool:
+    return len({effect.cohort for effect in record.effects if effect.cohort is not None}) > 1
+
+
+def _is_waived(rule: Rule, facts: _Facts) -> bool:
     if rule.skip_if == "precise_null":
-        return _is_precise_null(record)
-    return rule.skip_if == "interval_includes_no_effect" and _includes_no_effect(record)
+        return facts.precise_null
+    return rule.skip_if == "interval_includes_no_effect" and facts.includes_no_effect
 
 
 # the combination -----------------------------------------------------------------------------------------------------
 
 
-def _combine(ceiling: _Ceiling, judged: Sequence[_Judgement], rubric: Rubric) -> int:
-    top = min([ceiling.level, *(item.cap for item in judged if item.cap is not None)])
-    charged = _charged(ceiling, top, judged)
-    worst, further = (charged[0], charged[1:]) if charged else (0.0, [])
-    several = rubric.further_loss if len(further) >= rubric.further_domains else 0.0
-    value = math.floor(top - worst - several)
+def _combine(ceiling: _Ceiling, costly: Sequence[_Judgement], rubric: Rubric) -> int:
+    top = min([ceiling.level, *[item.cap for item in costly if item.cap is not None]])
+    charged = _charged(ceiling, top, costly)
+    several = rubric.further_loss if len(charged) > rubric.further_domains else 0.0
+    value = math.floor(top - max(charged, default=0.0) - several)
     return max(value, rubric.lowest_with_comparison if ceiling.comparison else 0)
 
 
-def _charged(ceiling: _Ceiling, top: int, judged: Sequence[_Judgement]) -> list[float]:
-    """Losses by domain, greatest first, without the one domain that has lowered the ceiling to `top`.
+def _charged(ceiling: _Ceiling, top: int, costly: Sequence[_Judgement]) -> list[float]:
+    """Losses of the domains that lose, without the one domain that has lowered the ceiling to `top`.
 
     If several have, the one that loses least is left out: otherwise a cap that is lifted could lower the grade.
     """
     losses: dict[str, float] = {}
-    for item in judged:
-        losses[item.rule.domain] = max(item.loss, losses.get(item.rule.domain, 0.0))
+    for item in costly:
+        if item.loss > losses.get(item.domain, -1.0):
+            losses[item.domain] = item.loss
     if top < ceiling.level:
-        losses.pop(min((item.rule.domain for item in judged if item.cap == top), key=losses.__getitem__))
-    return sorted((loss for loss in losses.values() if loss > 0), reverse=True)
+        losses.pop(min((item.domain for item in costly if item.cap == top), key=losses.__getitem__))
+    return [loss for loss in losses.values() if loss > 0]
 
 
-def _domain_loss(domain: str, judged: Sequence[_Judgement]) -> DomainLoss:
-    losing = [item for item in judged if item.rule.domain == domain and item.costs]
-    if not losing:
+def _domain_losses(costly: Sequence[_Judgement]) -> dict[str, DomainLoss]:
+    """The worst judgement of each domain; the first of equals."""
+    worst: dict[str, _Judgement] = {}
+    for item in costly:
+        held = worst.get(item.domain)
+        if held is None or (item.loss, item.cap is not None) > (held.loss, held.cap is not None):
+            worst[item.domain] = item
+    return {domain: _domain_loss(worst.get(domain)) for domain in DOMAINS}
+
+
+def _domain_loss(worst: _Judgement | None) -> DomainLoss:
+    if worst is None:
         return DomainLoss(loss=0.0, check=None, rule=None)
-    worst = max(losing, key=lambda item: (item.loss, item.cap is not None))
     return DomainLoss(loss=worst.loss, check=worst.rule.check, rule=worst.rule.id)
 
 
-def _repairs(value: int, ceiling: _Ceiling, judged: Sequence[_Judgement], rubric: Rubric) -> tuple[Repair, ...]:
+def _repairs(value: int, ceiling: _Ceiling, costly: Sequence[_Judgement], rubric: Rubric) -> tuple[Repair, ...]:
     """Single repairs that raise the grade, else the shortest run of the worst ones that does so together."""
-    losing = sorted((item for item in judged if item.costs), key=lambda item: -_weight(item, ceiling))
-    reached = _Reached(ceiling=ceiling, judged=judged, rubric=rubric)
-    single = [[item] for item in losing if reached.by([item]) > value]
-    chosen = single or _shortest(losing, value, reached)
-    found = [_repair(items, reached.by(items), rubric) for items in chosen]
+    losing = sorted(costly, key=lambda item: -_weight(item, ceiling))
+    reached = _Reached(ceiling=ceiling, costly=costly, rubric=rubric)
+    alone = ((item, reached.by([item])) for item in losing)
+    chosen = [([item], to) for item, to in alone if to > value] or [
+        (items, reached.by(items)) for items in _shortest(losing, value, reached)
+    ]
+    found = [_repair(items, to, rubric) for items, to in chosen]
     return tuple(sorted(found, key=lambda repair: -repair.to))
 
 
@@ -351,12 +409,12 @@ class _Reached:
     """The grade that repairs would lead to."""
 
     ceiling: _Ceiling
-    judged: Sequence[_Judgement]
+    costly: Sequence[_Judgement]
     rubric: Rubric
 
     def by(self, repaired: Sequence[_Judgement]) -> int:
-        rules = {item.rule.id for item in repaired}
-        left = [item for item in self.judged if item.rule.id not in rules]
+        dropped = set(map(id, repaired))
+        left = [item for item in self.costly if id(item) not in dropped]
         return _combine(self.ceiling, left, self.rubric)
 
 
@@ -381,7 +439,7 @@ def _repair(chosen: Sequence[_Judgement], to: int, rubric: Rubric) -> Repair:
             fr=f"Le niveau passerait à {to} si ce point était levé : {fr}.",
             en=f"The grade would rise to {to} if this point was settled: {en}.",
         )
-    words = [rubric.domains[domain] for domain in DOMAINS if any(item.rule.domain == domain for item in chosen)]
+    words = [rubric.domains[domain] for domain in DOMAINS if any(item.domain == domain for item in chosen)]
     fr, en = ", ".join(word.fr.lower() for word in words), ", ".join(word.en.lower() for word in words)
     return Repair(
         rules=rules,
@@ -394,10 +452,10 @@ def _repair(chosen: Sequence[_Judgement], to: int, rubric: Rubric) -> Repair:
 # the reasons ---------------------------------------------------------------------------------------------------------
 
 
-def _reasons(record: Record, rubric: Rubric, ceiling: _Ceiling, judged: Sequence[_Judgement]) -> tuple[Reason, ...]:
-    found = [*_ceiling_reasons(record, rubric), *(_reason(item, ceiling) for item in judged if item.costs)]
-    order = {rule.id: place for place, rule in enumerate(rubric.rules)}
-    return tuple(sorted(found, key=lambda item: (-item.loss, _KINDS.index(item.kind), order.get(item.rule, -1))))
+def _reasons(record: Record, rubric: Rubric, ceiling: _Ceiling, costly: Sequence[_Judgement]) -> tuple[Reason, ...]:
+    """Worst first; among equals the ceiling, then in the order of the rubric, in which they come."""
+    found = [*_ceiling_reasons(record, rubric), *[_reason(item, ceiling) for item in costly]]
+    return tuple(sorted(found, key=lambda item: (-item.loss, _KINDS.index(item.kind))))
 
 
 def _ceiling_reasons(record: Record, rubric: Rubric) -> list[Reason]:
@@ -424,7 +482,7 @@ def _reason(item: _Judgement, ceiling: _Ceiling) -> Reason:
     return Reason(
         rule=item.rule.id,
         check=item.rule.check,
-        domain=item.rule.domain,
+        domain=item.domain,
         kind="cap" if capped else "not_run" if item.not_run else "loss",
         loss=_weight(item, ceiling),
         fr=_at_most(item.fr, item.cap, "fr") if capped else item.fr,
@@ -437,8 +495,8 @@ def _weight(item: _Judgement, ceiling: _Ceiling) -> float:
     return item.loss if item.cap is None else max(item.loss, float(ceiling.level - item.cap))
 
 
-def _caps(judged: Sequence[_Judgement]) -> tuple[Cap, ...]:
-    capped = [Cap(rule=item.rule.id, cap=item.cap, fr=item.fr, en=item.en) for item in judged if item.cap is not None]
+def _caps(costly: Sequence[_Judgement]) -> tuple[Cap, ...]:
+    capped = [Cap(rule=item.rule.id, cap=item.cap, fr=item.fr, en=item.en) for item in costly if item.cap is not None]
     return tuple(sorted(capped, key=lambda cap: cap.cap))
 
 
@@ -478,8 +536,8 @@ def _not_lower(id_a: str, grade_a: Grade, id_b: str, grade_b: Grade) -> tuple[st
 # the verdict ---------------------------------------------------------------------------------------------------------
 
 
-def _interval(headline: Headline, z: float = Z_95) -> tuple[float, float] | None:
-    """The interval of the headline; z below Z_95 narrows it in proportion."""
+def interval(headline: Headline, z: float = Z_95) -> tuple[float, float] | None:
+    """The interval of the headline, lower and upper end; z below Z_95 narrows it in proportion."""
     estimate, low, high = headline.estimate, headline.ci_low, headline.ci_high
     if estimate is None:
         return None
@@ -497,12 +555,12 @@ def _favourable(record: Record, ends: tuple[float, float]) -> tuple[float, float
 
 
 def _includes_no_effect(record: Record) -> bool:
-    ends = _interval(record.headline)
+    ends = interval(record.headline)
     return ends is not None and ends[0] <= record.outcome.no_effect <= ends[1]
 
 
 def _is_precise_null(record: Record) -> bool:
-    ends, smallest = _interval(record.headline, Z_90), record.outcome.smallest_effect
+    ends, smallest = interval(record.headline, Z_90), record.outcome.smallest_effect
     if ends is None or smallest is None:
         return False
     return all(abs(end - record.outcome.no_effect) < smallest for end in ends)
@@ -521,10 +579,12 @@ def _verdict_of_sign(record: Record) -> Verdict:
 # numbers in sentences ------------------------------------------------------------------------------------------------
 
 
-def _blanks(rule: Rule, record: Record, labels: Labels, lang: Lang) -> dict[str, str]:
-    found = record.check(rule.check)
-    value, subject = (found.value, found.subject) if found is not None else (None, "")
-    companion = _value(record, rule.companion) if rule.companion else None
+def _blanks(rule: Rule, facts: _Facts, measured: float, labels: Labels, lang: Lang) -> dict[str, str]:
+    """Sentences write the check's own number, but for a rule that holds it against something: there the ratio."""
+    found = facts.checks[rule.check]
+    value = found.value if rule.measure == "wwc_attrition" else measured
+    companion = facts.value(rule.companion) if rule.companion else None
+    subject = found.subject
     return {
         "{value}": "" if value is None else _written(value, rule, lang),
         "{companion}": "" if companion is None else _points(companion, lang),

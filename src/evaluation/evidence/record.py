@@ -44,6 +44,7 @@ Term = Literal[
     "att",
     "atc",
     "ate",
+    "ato",
     "itt",
     "raw_difference",
     "group_time",

@@ -9,19 +9,16 @@ Source: the scale follows the Maryland scale and the EEF padlocks (ceilings), RO
 RoB 2 (several concerns add up); each rule cites its own.
 """
 
-import csv
-import io
 import itertools
 import math
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
-from evaluation import store
 from evaluation.errors import ParametersError, ProblemsError
 from evaluation.evidence.record import Kind, Method
 from evaluation.settings.fields import Flag, Frozen, Integer, Number, Slug, Text, listed, refusal
@@ -35,9 +32,9 @@ Domain = Literal[
 ]
 Lang = Literal["fr", "en"]
 Basis = Literal["published", "benchmark", "house"]
-Condition = Literal["always", "high_attrition"]
+Condition = Literal["always", "high_attrition", "several_cohorts"]
 Waiver = Literal["never", "precise_null", "interval_includes_no_effect"]
-Measure = Literal["value", "wwc_attrition"]
+Measure = Literal["value", "wwc_attrition", "share_of_effect", "share_of_smallest_effect"]
 
 DOMAINS: tuple[str, ...] = get_args(Domain)
 METHODS: tuple[str, ...] = get_args(Method)
@@ -53,6 +50,12 @@ CHECKS: Mapping[str, tuple[float, float]] = {
     "baseline.outcome_pretest": (0, 1),
     "pretrend.periods": (0, math.inf),
     "pretrend.joint_p": (0, 1),
+    "pretrend.detectable_bias": (0, math.inf),
+    "pretrend.equivalence_bound": (0, math.inf),
+    "placebo.dates_p": (0, 1),
+    "placebo.baseline_p": (0, 1),
+    "robustness.leave_one_cohort": (0, math.inf),
+    "compliance.first_stage_f": (0, math.inf),
     "identification.sensitivity": (0, math.inf),
     "attrition.overall": (0, 1),
     "attrition.differential": (0, 1),
@@ -170,10 +173,12 @@ class Rule(Frozen):
     Attributes:
         check: id of the check that is read; `companion` a second one, for measures of two numbers.
         measure: "value" = the check's own; "wwc_attrition" = 0 below the cautious boundary of overall and differential
-            attrition, 1 below the optimistic one, 2 above both.
+            attrition, 1 below the optimistic one, 2 above both; "share_of_effect" and "share_of_smallest_effect" = a
+            number in the unit of the outcome over the size of the effect, or over the smallest one worth having.
         methods: methods it applies to; "any" in the file = all that have a comparison group.
         except_classes: classes of design to which it does not apply, because their ceiling is low for the same reason.
-        only_if: high_attrition = only where the attrition of a trial is above the WWC's optimistic boundary.
+        only_if: high_attrition = only where the attrition of a trial is above the WWC's optimistic boundary;
+            several_cohorts = only where units started at different dates.
         skip_if: the check does not matter when the effect is a precise null, or its interval includes no effect.
         bands: from the best to the worst.
     """
@@ -279,6 +284,19 @@ class Rubric(Frozen):
         """The words of a grade."""
         return next(level for level in self.levels if level.level == value)
 
+    def rules_of(self, method: str, design_class: str) -> tuple[Rule, ...]:
+        """The rules that a method and a class of design are judged by, in order."""
+        kept = self._rules_of
+        if (method, design_class) not in kept:
+            kept[method, design_class] = tuple(
+                rule for rule in self.rules if method in rule.methods and design_class not in rule.except_classes
+            )
+        return kept[method, design_class]
+
+    @cached_property
+    def _rules_of(self) -> dict[tuple[str, str], tuple[Rule, ...]]:
+        return {}
+
     def rule(self, rule_id: str) -> Rule:
         """The rule with this id."""
         return next(rule for rule in self.rules if rule.id == rule_id)
@@ -323,28 +341,6 @@ def parse(
         origin = Origin(file=file, line=line, prefix=("rubric",))
         problems = from_validation(error, model=Rubric, raw=raw, origin=origin)
         raise ProblemsError(problems, code="E-EVI-018") from error
-
-
-def attrition_zone(overall: float, differential: float) -> int:
-    """Where a trial stands against the WWC's attrition boundaries.
-
-    Args:
-        overall: share of all people lost, 0 to 1.
-        differential: absolute difference of the two groups' shares, 0 to 1.
-
-    Returns:
-        0 below the cautious boundary, 1 below the optimistic one, 2 otherwise. Between two whole percents of overall
-        attrition the stricter of the two rows holds; beyond the last row the zone is 2.
-
-    Source: WWC Standards Handbook 4.0, table II.1.
-    """
-    rows = _wwc_boundaries()
-    percent = _tidy(100 * overall)
-    low, high = math.floor(percent), math.ceil(percent)
-    if high >= len(rows):
-        return 2
-    limits = [min(pair) for pair in zip(rows[low], rows[high], strict=True)]
-    return sum(_tidy(100 * differential) >= limit for limit in limits)
 
 
 # what makes bands fair -----------------------------------------------------------------------------------------------
@@ -432,15 +428,3 @@ def _complete(found: Mapping[str, Any], wanted: tuple[str, ...], code: str, mess
             expected=listed(wanted),
         )
     return {name: found[name] for name in wanted}
-
-
-@cache
-def _wwc_boundaries() -> tuple[tuple[float, float], ...]:
-    """Largest differential attrition (cautious, optimistic), in points, by overall attrition in whole percents."""
-    text = store.read_text(Path(__file__).with_name("wwc_attrition.csv"))
-    return tuple((float(row["cautious"]), float(row["optimistic"])) for row in csv.DictReader(io.StringIO(text)))
-
-
-def _tidy(value: float) -> float:
-    """Undo the rounding error of a multiplication by 100, which could move a value across a boundary."""
-    return round(value, 9)

@@ -6,7 +6,7 @@ marked as English.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pandas as pd
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from evaluation.settings.params import Params
 
 Row = Mapping[str, Any]
+
+STUDY: Final = "study"  # in data/selection/territories.json: the place of the study, where nothing is decided
+_RULES: Final = ("scale", "extend", "steps", "stop", "test", "revise")
 
 
 class Said(NamedTuple):
@@ -46,6 +49,12 @@ class Inputs:
         versions: of the rubric and the selection policy.
         why_lower: sentences, by language: why a benchmark without a lottery is graded lower than the lottery
             it imitates.
+        priorities: ballots beside burden, register of participation; empty before the stage needs has run.
+        example_vote: the same from simulated ballots, for one stamped page.
+        local: one row an innovation and place, the place of the study included.
+        synthesis: pooled estimates, posteriors and what was left out.
+        bounds: bounds of the rules of decision, by section of `selection:` in params.yaml.
+        places: rows of the test territories: figures, what to collect.
     """
 
     difficulties: Sequence[Row]
@@ -62,6 +71,12 @@ class Inputs:
     tables: Mapping[str, Mapping[str, pd.DataFrame]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     why_lower: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    priorities: Row = field(default_factory=dict)
+    example_vote: Row = field(default_factory=dict)
+    local: Sequence[Row] = ()
+    synthesis: Row = field(default_factory=dict)
+    bounds: Mapping[str, Row] = field(default_factory=dict)
+    places: Sequence[Row] = ()
 
     @property
     def simulated(self) -> bool:
@@ -85,6 +100,19 @@ class Inputs:
         """Coverage rows of one innovation, in file order."""
         return [row for row in self.coverage if row["innovation"] == innovation_id]
 
+    def local_of(self, innovation_id: str) -> list[Row]:
+        """What is decided about one innovation in each test territory, in file order."""
+        return [row for row in self.local if row["innovation"] == innovation_id and row["territory"] != STUDY]
+
+    def at_study(self, innovation_id: str) -> Row:
+        """Numbers of the value chain at the place of the study; empty where there is no row."""
+        rows = (row for row in self.local if row["innovation"] == innovation_id and row["territory"] == STUDY)
+        return next((row["value"] for row in rows), {})
+
+    def posteriors_of(self, innovation_id: str) -> list[Row]:
+        """Effects of the synthesis of one innovation, in file order."""
+        return [row for row in self.synthesis.get("effects", ()) if row["innovation"] == innovation_id]
+
     def benchmark_records(self) -> list[Row]:
         """Records of benchmark evaluations, by id."""
         return [record for _, record in sorted(self.records.items()) if record["role"] == "benchmark"]
@@ -102,7 +130,7 @@ def read() -> Inputs:
     from evaluation.settings.portfolio import read_portfolio
 
     portfolio = read_portfolio()
-    found = records.read_all()
+    params, found = read_params(), records.read_all()
     return Inputs(
         difficulties=_rows(portfolio.difficulties),
         innovations=_rows(portfolio.innovations),
@@ -116,8 +144,14 @@ def read() -> Inputs:
         decisions=_json("selection", "decisions.json"),
         territories={row.id: {"fr": row.label_fr, "en": row.label_en} for row in portfolio.test_territories},
         tables={record.id: _tables(record.id) for record in found if record.source.kind == "estimated"},
-        versions=_versions(read_params()),
+        versions=_versions(params),
         why_lower=_why_lower(found),
+        priorities=_json_or_empty("needs", "priorities.json"),
+        example_vote=_json_or_empty("needs", "example.json"),
+        local=_json_or_empty("selection", "territories.json") or (),
+        synthesis=_json_or_empty("evidence", "synthesis.json"),
+        bounds=_bounds(params),
+        places=_rows(portfolio.test_territories),
     )
 
 
@@ -201,6 +235,10 @@ def _json(*parts: str) -> Any:
     return store.read_json(store.path("data", *parts))
 
 
+def _json_or_empty(*parts: str) -> Any:
+    return _json(*parts) if store.path("data", *parts).is_file() else {}
+
+
 def _tables(record_id: str) -> dict[str, pd.DataFrame]:
     folder = store.path("data", "evidence", "estimated", store.require_slug(record_id), "tables")
     return {file.stem: store.read_csv(file) for file in sorted(folder.glob("*.csv"))}
@@ -208,6 +246,12 @@ def _tables(record_id: str) -> dict[str, pd.DataFrame]:
 
 def _versions(params: "Params") -> dict[str, str]:
     return {"selection": params.selection.version} if params.selection else {}
+
+
+def _bounds(params: "Params") -> dict[str, Row]:
+    if params.selection is None:
+        return {}
+    return {name: getattr(params.selection, name).model_dump(mode="json") for name in _RULES}
 
 
 def _why_lower(records: Sequence["Record"]) -> dict[str, list[str]]:

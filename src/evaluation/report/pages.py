@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from evaluation import store
 from evaluation.errors import ParametersError
-from evaluation.report import downloads, locale, proofs, tables, views
+from evaluation.report import downloads, locale, needs_pages, proofs, tables, views
 from evaluation.report import inputs as room
 from evaluation.report.inputs import Inputs
 from evaluation.report.locale import NBSP, Lang
@@ -127,6 +127,7 @@ def _pages(inputs: Inputs, lang: Lang, languages: Sequence[Lang], *, internal: b
         "method": views.method(inputs, lang),
     }
     site = {PAGES[lang][name]: page(name, view) for name, view in contents.items()}
+    site |= {view["file"]: page(name, view) for name, view in needs_pages.views(inputs, lang).items()}
     for decision in inputs.decisions:
         view = views.innovation(inputs, decision, lang)
         site[f"innovations/{store.require_slug(view['id'])}.html"] = page("innovation", view)
@@ -152,7 +153,8 @@ def _page(
         colon=f"{NBSP}:" if lang == "fr" else ":",
         versions=_versions(inputs, lang),
         internal=internal,
-        simulated=inputs.simulated,
+        simulated=inputs.simulated or bool(view.get("simulated")),
+        participation=needs_pages.concerning(inputs, name, view, lang),
         style=_style(),
     )  # fmt: skip
 
@@ -162,7 +164,10 @@ def _other(lang: Lang, languages: Sequence[Lang], name: str, view: Mapping[str, 
     others = [code for code in languages if code != lang]
     if not others:
         return None
-    target = f"innovations/{view['id']}.html" if name == "innovation" else PAGES[others[0]][name]
+    if "elsewhere" in view:
+        target = view["elsewhere"][others[0]]
+    else:
+        target = f"innovations/{view['id']}.html" if name == "innovation" else PAGES[others[0]][name]
     return {"lang": others[0], "href": f"{up}../{others[0]}/{target}"}
 
 

@@ -15,6 +15,7 @@ from evaluation.report.texts import texts
 
 TEST: Final = "EXPERIMENTER"
 LACKING: Final = "DONNEES_INSUFFISANTES"
+STOPPED: Final = ("REVOIR", "NE_PAS_RETENIR")
 
 
 GLOSSARY: Final[Mapping[str, Mapping[str, str]]] = {
@@ -49,8 +50,9 @@ def home(inputs: Inputs, lang: Lang) -> View:
     counts = Counter(row["decision"] for row in inputs.decisions)
     return {
         "headline": words.headline(counts, lang),
-        "ready": sum(count for decision, count in counts.items() if decision not in (TEST, LACKING)),
+        "ready": sum(count for decision, count in counts.items() if decision in words.SCALING),
         "test": counts[TEST],
+        "stopped": sum(counts[decision] for decision in STOPPED),
         "lacking": counts[LACKING],
         "difficulties": [_difficulty_line(inputs, row, lang) for row in inputs.difficulties],
         "innovation_count": len(inputs.decisions),

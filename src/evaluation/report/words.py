@@ -280,10 +280,10 @@ def headline(counts: Mapping[str, int], lang: Lang) -> str:
     """Say in one sentence what may be scaled up now.
 
     Args:
-        counts: number of innovations by decision. Today's stop at testing; any other one is a form of scaling up.
+        counts: number of innovations by decision.
         lang: language of the sentence.
     """
-    ready = sum(count for decision, count in counts.items() if decision not in _BEFORE_SCALING)
+    ready = sum(count for decision, count in counts.items() if decision in SCALING)
     if lang == "fr":
         if not ready:
             return "Rien n’est encore à généraliser"
@@ -293,7 +293,7 @@ def headline(counts: Mapping[str, int], lang: Lang) -> str:
     return "One innovation can be extended" if ready == 1 else f"{ready} innovations can be extended"
 
 
-_BEFORE_SCALING: Final = frozenset({"EXPERIMENTER", "DONNEES_INSUFFISANTES"})
+SCALING: Final = frozenset({"GENERALISER", "ETENDRE_SOUS_EVALUATION"})
 
 
 def _lead(finding: Claimed, lang: Lang) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from evaluation.errors import Problem, ProblemsError
-from evaluation.settings import params, portfolio
+from evaluation.settings import params, participation, portfolio
 from evaluation.settings.params import FILE, Params
 from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.problems import Origin, nearest
@@ -21,6 +21,8 @@ def check(root: Path | None = None) -> tuple[Params, Portfolio]:
     typed = _examined(portfolio.examine, root, problems)
     if decided is not None and typed is not None and typed.portfolio is not None:
         problems += _between(decided.document, typed.portfolio)
+    if typed is not None and typed.portfolio is not None:
+        problems += _participation(typed.portfolio, root)
     if problems or decided is None or decided.params is None or typed is None or typed.portfolio is None:
         raise ProblemsError(problems)
     return decided.params, typed.portfolio
@@ -37,6 +39,14 @@ def _examined(
         return None
     problems += examined.problems
     return examined
+
+
+def _participation(typed: Portfolio, root: Path | None) -> tuple[Problem, ...]:
+    try:
+        participation.read_participation(typed, root)
+    except ProblemsError as error:
+        return error.problems
+    return ()
 
 
 def _between(document: Document, typed: Portfolio) -> Iterator[Problem]:

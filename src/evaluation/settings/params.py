@@ -12,9 +12,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from evaluation import store
 from evaluation.errors import ParametersError, Problem, ProblemsError
 from evaluation.settings.designs import DESIGNS, LATER_KEYS, LATER_METHODS, Design
+from evaluation.settings.diffusion import DiffusionPolicy
 from evaluation.settings.fields import SLUG_RULE, Frozen, FrozenDict, Integer, frozen, no_duplicates, one_or_many
 from evaluation.settings.policy import Selection
 from evaluation.settings.problems import Origin, from_validation, nearest, show
+from evaluation.settings.synthesis import Synthesis
 from evaluation.settings.yaml12 import Document, KeyPath, parse_yaml, read_yaml
 
 FILE = "params.yaml"
@@ -37,6 +39,8 @@ class Params:
         evaluations: id -> design, in the order of the file.
         rubric: the section as it stands, frozen; None if there is none.
         selection: the policy; None if there is none.
+        synthesis: how findings become one number; None if there is none.
+        diffusion: how spread is fitted and planned; None if there is none.
         line: line of a key path in params.yaml, for later problems.
     """
 
@@ -45,6 +49,8 @@ class Params:
     evaluations: Mapping[str, Design]
     rubric: FrozenDict | None
     selection: Selection | None
+    synthesis: Synthesis | None
+    diffusion: DiffusionPolicy | None
     line: Callable[[KeyPath], int | None] = field(repr=False, compare=False)
 
 
@@ -171,6 +177,8 @@ def _params(sections: "_Sections", designs: Mapping[str, Design], document: Docu
         evaluations=FrozenDict(designs),
         rubric=None if sections.rubric is None else frozen(sections.rubric),
         selection=sections.selection,
+        synthesis=sections.synthesis,
+        diffusion=sections.diffusion,
         line=document.line,
     )
 
@@ -191,6 +199,8 @@ class _Sections(Frozen):
     evaluations: dict[Any, Any] | None = None
     rubric: dict[str, Any] | None = None
     selection: Selection | None = None
+    synthesis: Synthesis | None = None
+    diffusion: DiffusionPolicy | None = None
 
 
 def _sections(raw: Mapping[str, Any], origin: Origin) -> tuple[_Sections | None, list[Problem]]:

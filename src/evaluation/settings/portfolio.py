@@ -125,11 +125,31 @@ class _Sourced(Frozen):
 
 
 class Public(Frozen):
-    """People who live a difficulty."""
+    """People who live a difficulty, and the sentence in which one of them would say so."""
 
     id: Slug
     label_fr: FrenchName
     label_en: Name
+    said_fr: FrenchNote = ""
+    said_en: Note = ""
+
+
+class Wellbeing(Frozen):
+    """A result that may matter to those concerned; proposed until they have been asked."""
+
+    label_fr: FrenchName
+    label_en: Name
+
+
+class Contrast(Frozen):
+    """Figures of one difficulty that seem to measure the same thing, side by side, and what none of them measures."""
+
+    id: Slug
+    figures: Annotated[tuple[Slug, ...], Field(min_length=2)]
+    says_fr: FrenchName
+    says_en: Name
+    not_measured_fr: FrenchName
+    not_measured_en: Name
 
 
 class Figure(_Sourced):
@@ -142,7 +162,7 @@ class Figure(_Sourced):
     unit_fr: FrenchName
     unit_en: Name
     year: Year | None
-    kind: Literal["persistence", "urban_rural", "profile", ""] = ""
+    kind: Literal["persistence", "urban_rural", "profile", "severity", "duration", ""] = ""
     note: Note = ""
 
 
@@ -178,7 +198,26 @@ class Difficulty(_Collected):
     persistence_en: Name
     where_fr: FrenchName
     where_en: Name
+    policy_fr: FrenchNote = ""
+    policy_en: Note = ""
+    outcomes: tuple[Wellbeing, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
     figures: tuple[Figure, ...]
+
+    @model_validator(mode="after")
+    def _contrasts_have_figures(self) -> "Difficulty":
+        known = {figure.id for figure in self.figures}
+        for contrast in self.contrasts:
+            lost = [name for name in contrast.figures if name not in known]
+            if lost:
+                raise refusal(
+                    "E-SET-211",
+                    "a contrast names a figure that the difficulty does not have",
+                    found=repr(lost[0]),
+                    expected="ids of its figures",
+                    key="contrasts",
+                )
+        return self
 
 
 class CoverageLink(Frozen):
@@ -412,26 +451,38 @@ class Reach(_Sourced):
 
 
 class Cost(_Range):
-    """What an innovation costs; only `basis` participant counts as a known cost per person."""
+    """One ingredient of what an innovation costs; only `basis` participant counts as a known cost per person.
+
+    Attributes:
+        year: whose prices these are.
+        phase: recurrent (again for every person or year) or start_up (once).
+        item: what is paid for; total = everything together.
+        payer: public, operator, user; None where the source does not say.
+        sites: places that the amount was observed at; None where the source does not say.
+    """
 
     id: Slug
     innovation: Slug
     basis: Literal["participant", "service", "session", "site", "month", "total", "price"]
     currency: Literal["EUR", "USD", "CAD"]
     year: Year | None
+    phase: Literal["recurrent", "start_up"] = "recurrent"
+    item: Slug = "total"
+    payer: Literal["public", "operator", "user"] | None = None
+    sites: Annotated[int, Field(ge=1)] | None = None
     note_fr: FrenchNote
     note_en: Note
 
     @property
     def per_participant(self) -> float | None:
         """Cost per person; the upper bound where only that was read; None when it is not per person."""
-        if self.basis != "participant":
+        if self.basis != "participant" or self.phase != "recurrent":
             return None
         return self.value if self.value is not None else self.high
 
 
 class Valuation(_Range):
-    """A parameter of French socio-economic appraisal; not used by decisions of this version."""
+    """A parameter of French socio-economic appraisal; params.yaml, `selection.valuing`, names those that are used."""
 
     id: Slug
     label_fr: FrenchName
@@ -440,6 +491,48 @@ class Valuation(_Range):
     unit_fr: FrenchName
     year: Year
     provenance: Name
+
+
+class Implementation(_Sourced):
+    """What was really delivered, at one place and time.
+
+    Attributes:
+        measure: take_up (share of those offered or invited who came) | fidelity (share of what was planned that was
+            done) | dose (how much one person got) | adaptation (in words only).
+        value: a share for take_up and fidelity; None for adaptation.
+    """
+
+    id: Slug
+    innovation: Slug
+    measure: Literal["take_up", "fidelity", "dose", "adaptation"]
+    value: Value | None
+    unit: Name
+    unit_fr: FrenchName
+    year: Year | None
+    note_fr: FrenchNote
+    note_en: Note
+
+    @model_validator(mode="after")
+    def _a_share_is_a_share(self) -> "Implementation":
+        share = self.measure in ("take_up", "fidelity")
+        if (self.value is None) is not (self.measure == "adaptation") or (share and not 0 <= (self.value or 0) <= 1):
+            raise refusal(
+                "E-SET-175",
+                "the measure and its value do not go together",
+                found=f"measure {self.measure}, value {show(self.value)}",
+                expected="0 to 1 for take_up and fidelity, a number for dose, none for adaptation",
+                key="value",
+            )
+        return self
+
+
+class Inflation(_Sourced):
+    """By how much consumer prices rose from the year before, in percent, on the yearly average."""
+
+    id: Slug
+    country: Name
+    year: Year
+    value: Value
 
 
 class Benchmark(_Sourced):
@@ -491,6 +584,8 @@ class Portfolio:
     reach: tuple[Reach, ...]
     costs: tuple[Cost, ...]
     valuations: tuple[Valuation, ...]
+    implementation: tuple[Implementation, ...]
+    prices: tuple[Inflation, ...]
     territories: tuple[Territory, ...]
     reference: tuple[Figure, ...]
     benchmarks: tuple[Benchmark, ...]
@@ -522,6 +617,19 @@ class Portfolio:
     def needs_of(self, difficulty: str) -> tuple[Need, ...]:
         """Need figures of one difficulty."""
         return tuple(need for need in self.needs if need.difficulty == difficulty)
+
+    def valuation(self, identifier: str) -> Valuation:
+        """The valuation of this id; ParametersError if there is none."""
+        return _find(self.valuations, identifier, "valuations.csv")
+
+    def delivered(self, innovation: str, measure: str) -> float | None:
+        """The lowest value of a measure of implementation of one innovation; None where nothing was read."""
+        values = (
+            row.value
+            for row in self.implementation
+            if (row.innovation, row.measure) == (innovation, measure) and row.confidence not in ("recalled", "claim")
+        )
+        return min((value for value in values if value is not None), default=None)
 
     def cost_of(self, innovation: str) -> Cost | None:
         """The cost per participant, None if it is not known."""
@@ -628,6 +736,8 @@ _CSV: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("reach", "reach.csv", Reach),
     ("costs", "costs.csv", Cost),
     ("valuations", "valuations.csv", Valuation),
+    ("implementation", "implementation.csv", Implementation),
+    ("prices", "prices.csv", Inflation),
     ("benchmarks", "benchmarks.csv", Benchmark),
 )
 
@@ -733,6 +843,7 @@ _REFERENCES = (
     ("needs", "difficulty", "difficulties"),
     ("reach", "innovation", "innovations"),
     ("costs", "innovation", "innovations"),
+    ("implementation", "innovation", "innovations"),
 )
 
 
@@ -792,18 +903,22 @@ def _moved_findings(tables: Mapping[str, _Table]) -> Iterator[Problem]:
 
 
 def _repeated_costs(table: _Table) -> Iterator[Problem]:
+    """Parts of a cost are added up, so that no part may stand twice, nor beside the total of its phase."""
     per_person = [
         (row, origin) for row, origin in zip(table.rows, table.origins, strict=True) if row.basis == "participant"
     ]
-    counts = Counter(row.innovation for row, _ in per_person)
+    items: dict[tuple[str, str], list[str]] = {}
+    for row, _ in per_person:
+        items.setdefault((row.innovation, row.phase), []).append(row.item)
     for row, origin in per_person:
-        if counts[row.innovation] > 1:
+        beside = items[row.innovation, row.phase]
+        if beside.count(row.item) > 1 or (len(beside) > 1 and "total" in beside):
             yield origin.problem(
                 "E-SET-067",
-                "an innovation has one cost per participant",
+                "the same cost per participant is counted twice",
                 key=("innovation",),
-                found=f"{counts[row.innovation]} rows for {row.innovation!r}",
-                expected="one row with basis participant",
+                found=f"{', '.join(sorted(beside))} for {row.innovation!r}, {row.phase}",
+                expected="one row with item total, or one row an item",
             )
 
 

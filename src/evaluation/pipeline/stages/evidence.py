@@ -1,13 +1,14 @@
-"""Stage evidence: published findings to records, then a grade for every record; numbers for `dvc metrics` and plots."""
+"""Stage evidence: published findings to records, a grade for every record, the synthesis; numbers for `dvc metrics`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evaluation import store
-from evaluation.evidence import grading, published, record, rubric
+from evaluation.evidence import grading, portfolio_synthesis, published, record, rubric
 from evaluation.evidence.grading import Grade
 from evaluation.evidence.record import Record
 from evaluation.pipeline.stages import Task, forget_others
+from evaluation.settings.params import read_params
 from evaluation.settings.portfolio import read_portfolio
 
 PLOTTED = ("estimate", "ci_low", "ci_high")
@@ -19,6 +20,7 @@ def run(task: Task) -> str:
     records = record.read_all()
     grades = grading.grade_all(records, rubric.read())
     grading.write_grades(grades)
+    _write_synthesis(records, grades)
     _write_metrics(records, grades)
     return f"{len(records)} records graded"
 
@@ -27,6 +29,13 @@ def _write_published(records: Sequence[Record]) -> None:
     forget_others(store.path("data", "evidence", "published"), [each.id for each in records])
     for each in records:
         record.write(each)
+
+
+def _write_synthesis(records: Sequence[Record], grades: Mapping[str, Grade]) -> None:
+    """Pooled estimates and posteriors, by the section `synthesis` of params.yaml."""
+    settings = portfolio_synthesis.settings_of(read_params())
+    levels = {name: grade.value for name, grade in grades.items()}
+    portfolio_synthesis.write(portfolio_synthesis.synthesise(records, levels, settings))
 
 
 def _write_metrics(records: Sequence[Record], grades: Mapping[str, Grade]) -> None:

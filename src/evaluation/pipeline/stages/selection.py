@@ -13,6 +13,14 @@ from evaluation.settings.portfolio import read_portfolio
 def run(task: Task) -> str:
     """Write data/selection."""
     grades = store.read_json(store.path("data", "evidence", "grades.json"))
-    written = decisions.write(read_portfolio(), record.read_all(), grades, read_params().selection)
+    params = read_params()
+    written = decisions.write(
+        read_portfolio(),
+        record.read_all(),
+        grades,
+        params.selection,
+        synthesis=params.synthesis,
+        seed=params.seed,
+    )
     decided = Counter(row["decision"] for row in store.read_json(written))
     return ", ".join(f"{count} {decision}" for decision, count in sorted(decided.items()))

@@ -7,34 +7,60 @@ notebook. Nothing is estimated here: standard errors, intervals, weights and bre
 Colours are Okabe and Ito's, told apart by readers with any colour vision; no meaning rests on colour alone.
 """
 
+from evaluation.report.figures.choices import acceptability, cost_plane, frontier, league, tornado
 from evaluation.report.figures.cohorts import cohort_timeline, group_time_map
 from evaluation.report.figures.comparisons import forest, love_plot, means, territories
 from evaluation.report.figures.did import did_credibility, did_effects, did_groups
 from evaluation.report.figures.drawing import Drawing, alt, show, svg
 from evaluation.report.figures.event_time import event_study
+from evaluation.report.figures.matched import matching_credibility, pair_distances, score_overlap
+from evaluation.report.figures.planning import attrition_flow, power_curve
+from evaluation.report.figures.priorities import burden_parts, merit_profiles, paradox, rank_intervals
 from evaluation.report.figures.robustness import bacon, estimators, honest_fan, leave_one_out
+from evaluation.report.figures.spread import fan_chart, scale_funnel
 from evaluation.report.figures.trends import raw_trends
+from evaluation.report.figures.weights import balance_map, hidden_factor, weight_sizes, weighting_credibility
 from evaluation.report.locale import Lang
 
 __all__ = [
     "Drawing",
     "Lang",
+    "acceptability",
     "alt",
+    "attrition_flow",
     "bacon",
+    "balance_map",
+    "burden_parts",
     "cohort_timeline",
+    "cost_plane",
     "did_credibility",
     "did_effects",
     "did_groups",
     "estimators",
     "event_study",
+    "fan_chart",
     "forest",
+    "frontier",
     "group_time_map",
+    "hidden_factor",
     "honest_fan",
+    "league",
     "leave_one_out",
     "love_plot",
+    "matching_credibility",
     "means",
+    "merit_profiles",
+    "pair_distances",
+    "paradox",
+    "power_curve",
+    "rank_intervals",
     "raw_trends",
+    "scale_funnel",
+    "score_overlap",
     "show",
     "svg",
     "territories",
+    "tornado",
+    "weight_sizes",
+    "weighting_credibility",
 ]

@@ -27,6 +27,8 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "mean": ("moyenne", "mean"),
     "no_row": ("non observé", "not observed"),
     "not_identified": ("non identifié", "not identified"),
+    "pair_distance": ("distance entre partenaires", "distance between partners"),
+    "pairs": ("paires", "pairs"),
     "parallel": ("tendances\nparallèles", "parallel\ntrends"),
     "period": ("période", "period"),
     "post": ("après", "after"),
@@ -37,6 +39,8 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
         "M̄ : écart admis, en multiple du plus grand écart avant",
         "M̄: departure allowed, times the largest one before",
     ),
+    "score": ("score de propension", "propensity score"),
+    "share_of_group": ("part du groupe", "share of the group"),
     "smd": ("écart standardisé (valeur absolue)", "standardised difference (absolute)"),
     "smoothness": ("M : coude admis d'une période à l'autre", "M: bend allowed from one period to the next"),
     "start_line": (
@@ -62,10 +66,15 @@ _GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "comparison_adjusted": ("comparaison, ajustée", "comparison, adjusted"),
 }
 _ESTIMATORS: Final[Mapping[str, tuple[str, str]]] = {
+    "chosen": ("méthode choisie", "method chosen"),
+    "covariate_balancing": ("score équilibrant les moyennes", "covariate-balancing score"),
     "doubly_robust": ("doublement robuste", "doubly robust"),
+    "entropy_balancing": ("équilibrage par entropie", "entropy balancing"),
+    "experiment": ("expérience (tirage au sort)", "experiment (random assignment)"),
     "imputation": ("imputation", "imputation"),
     "inverse_probability": ("pondération par la probabilité inverse", "inverse probability weighting"),
     "matched": ("différences de différences appariées", "matched difference-in-differences"),
+    "raw_difference": ("écart brut", "raw difference"),
     "regression": ("régression", "regression"),
     "stacked": ("comparaisons empilées", "stacked comparisons"),
     "sun_abraham": ("interactions par cohorte (Sun-Abraham)", "cohort interactions (Sun-Abraham)"),
