@@ -417,7 +417,8 @@ def test_the_portfolio_makes_its_own_prior_only_if_it_is_told_to(rules):
     records = [finding(f"s{j:02}", float(rng.normal(0.2, 0.1)), 0.05, innovation=f"p{j:02}") for j in range(12)]
     grades = {each.id: 4 for each in records}
     assert posteriors(records, grades, rules).belief.basis == "house"
-    own = rules.model_copy(update={"prior": rules.prior.model_copy(update={"use": "portfolio"})})
+    asked = {"use": "portfolio", "empirical_from": 10}
+    own = rules.model_copy(update={"prior": rules.prior.model_copy(update=asked)})
     found = posteriors(records, grades, own)
     assert (found.belief.basis, found.belief.programmes) == ("portfolio", 12)
     assert found.belief.mean == pytest.approx(0.2, abs=0.06)
