@@ -27,6 +27,7 @@ from evaluation.impact.did_result import DidResult, assemble
 from evaluation.impact.did_rows import as_grid, read_table, window
 from evaluation.impact.matched import MatchedSets, Matches
 from evaluation.impact.neighbours import nearest_with_replacement, nearest_without_replacement
+from evaluation.impact.places import distinct_rows
 from evaluation.impact.propensity import fit_propensity
 
 if TYPE_CHECKING:
@@ -212,7 +213,7 @@ def _whitened(matrix: Array, treated: Array) -> Array:
         return np.zeros((len(matrix), 1))
     scale = np.sqrt((within[:, kept] ** 2).mean(axis=0))
     triangle = np.linalg.qr(within[:, kept] / scale)[1]
-    different, place = np.unique(matrix[:, kept] / scale, axis=0, return_inverse=True)
+    different, place = distinct_rows(matrix[:, kept] / scale)
     points = np.linalg.solve(triangle.T, different.T).T * np.sqrt(max(len(matrix) - 2, 1))
     return np.asarray(points[place.ravel()])
 

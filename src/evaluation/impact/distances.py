@@ -11,6 +11,7 @@ from scipy import stats
 
 from evaluation.errors import DataError
 from evaluation.impact.covariates import Covariates, Floats, independent_columns, model_matrix
+from evaluation.impact.places import distinct_rows
 from evaluation.impact.propensity import Propensity, fit_propensity
 
 if TYPE_CHECKING:
@@ -162,8 +163,8 @@ def _within(matrix: Floats, treated: NDArray[np.bool_]) -> Floats:
 
 def _by_distinct(matrix: Floats, scale: Floats, turn: Floats) -> Floats:
     """(x / scale) A for each different row once: equal covariates must give equal points to the last digit."""
-    different, place = np.unique(matrix, axis=0, return_inverse=True)
-    return np.asarray(((different / scale) @ turn)[place.ravel()])
+    different, place = distinct_rows(matrix)
+    return np.asarray(((different / scale) @ turn)[place])
 
 
 def _whitening(deviations: Floats) -> Floats:
