@@ -150,6 +150,26 @@ def doubly_robust(*, number: int) -> Program:
     return Program(run=run, numbers=numbers)
 
 
+def synthetic(*, units: int, periods: int, treated: int, draws: int) -> Program:
+    """Synthetic difference-in-differences with placebos: all assignments of one treated unit, draws of several."""
+    from evaluation.impact.synthetic.panel import Panel, fit_panel
+    from evaluation.impact.synthetic.placebo import placebos
+
+    frame = simulated.few_treated(units, periods, treated=treated)
+    wide = frame.pivot(index="unit", columns="period", values="y")
+    start = np.where(np.arange(units) >= units - treated, periods - periods // 3, periods)
+    panel = Panel(outcomes=wide.to_numpy(), start=start, units=wide.index, periods=wide.columns.to_numpy())
+
+    def run() -> tuple[float, np.ndarray]:
+        fitted = fit_panel(panel, "sdid")
+        return fitted.estimate, placebos(fitted, "sdid", draws=draws, seed=SEED).estimates
+
+    def numbers(found: tuple[float, np.ndarray]) -> Numbers:
+        return {"estimate": {"att": found[0]}, "drawn_error": {"att": float(found[1].std())}}
+
+    return Program(run=run, numbers=numbers)
+
+
 def covariates_of(x: np.ndarray) -> Any:
     """A matrix under our names."""
     from evaluation.impact.covariates import Covariates

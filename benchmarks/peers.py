@@ -42,6 +42,21 @@ def diff_diff(*, units: int, covariates: int, shuffled: bool, draws: int) -> Pro
     return Program(run=run, numbers=numbers)
 
 
+def diff_diff_synthetic(*, units: int, periods: int, treated: int, draws: int) -> Program:
+    """diff-diff's synthetic difference-in-differences with placebo draws."""
+    from diff_diff import SyntheticDiD
+
+    frame = simulated.few_treated(units, periods, treated=treated)
+    columns = {"outcome": "y", "treatment": "treated", "unit": "unit", "time": "period"}
+    post = list(range(periods - periods // 3, periods))
+
+    def run() -> Any:
+        estimator = SyntheticDiD(variance_method="placebo", n_bootstrap=draws, seed=SEED)
+        return estimator.fit(frame, **columns, post_periods=post)
+
+    return Program(run=run, numbers=lambda found: {"estimate": {"att": found.att}, "drawn_error": {"att": found.se}})
+
+
 def csdid(*, units: int, covariates: int, shuffled: bool, draws: int) -> Program:
     """The Python port of R's did; it draws Mammen's multipliers."""
     from csdid.att_gt import ATTgt

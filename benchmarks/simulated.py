@@ -27,6 +27,17 @@ def staggered(units: int, *, covariates: int, shuffled: bool, seed: int = 1) -> 
     return pd.DataFrame(columns | {f"covariate_{k + 1}": x[unit, k] for k in range(covariates)})
 
 
+def few_treated(units: int, periods: int, *, treated: int, seed: int = 5) -> pd.DataFrame:
+    """A factor panel in which the last units are treated in the last third of the periods: unit, period, treated, y."""
+    rng = np.random.default_rng(seed)
+    paths = rng.normal(size=(units, 3)) @ np.cumsum(rng.normal(size=(3, periods)), axis=1)
+    y = 100 + 3 * paths + 10 * rng.normal(size=(units, 1)) + rng.normal(size=(units, periods))
+    unit, period = np.repeat(np.arange(units), periods), np.tile(np.arange(periods), units)
+    last = (unit >= units - treated).astype(int)
+    y[units - treated :, periods - periods // 3 :] -= 8
+    return pd.DataFrame({"unit": unit, "period": period, "treated": last, "y": y.ravel()})
+
+
 def two_way(rows: int, *, balanced: bool, seed: int = 2) -> pd.DataFrame:
     """Unit, period, y, x1 (which goes with the unit's own level), x2; sorted; a tenth of the rows missing or none."""
     rng = np.random.default_rng(seed)

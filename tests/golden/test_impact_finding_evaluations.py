@@ -62,6 +62,9 @@ def _found(evaluation: str) -> Any:
 ATTRITION = {"attrition.leavers", "attrition.lee_low", "attrition.lee_high"}
 MORE = {
     "did": DIAGNOSTICS,
+    "synthetic_control": {
+        "synthetic.pre_fit_sd", "synthetic.rmspe_ratio_p", "synthetic.leave_one_out_change", "synthetic.donors",
+    },
     "matching": {"sensitivity.rosenbaum_gamma", "placebo.baseline_p"},
     "weighting": {
         "sensitivity.robustness_value", "sensitivity.e_value", "sensitivity.oster_delta", "placebo.baseline_p",

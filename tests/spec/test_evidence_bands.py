@@ -6,7 +6,13 @@ from evaluation.evidence import rubric
 from evaluation.evidence.grading import grade
 from evaluation.evidence.record import parse
 
-WITH_METHOD = {"experiment": "randomised", "did": "event_study", "matching": "matching_pretest"}
+WITH_METHOD = {
+    "experiment": "randomised",
+    "did": "event_study",
+    "matching": "matching_pretest",
+    "weighting": "matching_pretest",
+    "instrument": "instrument",
+}
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +26,7 @@ def graded(scale, method, checks, **changes):
     return grade(finding(method, perfect, **changes), scale)
 
 
-def finding(method, checks, *, design_class=None, headline=None, outcome=None, kind="effect"):
+def finding(method, checks, *, design_class=None, headline=None, outcome=None, kind="effect", effects=()):
     listed = [
         {"check": name, **({"value": value, "status": "measured"} if isinstance(value, float) else value)}
         for name, value in checks.items()
@@ -34,10 +40,11 @@ def finding(method, checks, *, design_class=None, headline=None, outcome=None, k
             "design_class": design_class or WITH_METHOD[method],
             "source": {"kind": "published", "citation": "Author 2020", "address": "https://example.org"},
             "plan": "exploratory",
-            "outcome": {"name": "job", "unit": "share", "better": "higher", **(outcome or {})},
+            "outcome": {"name": "job", "unit": "share", "better": "higher", "smallest_effect": 1.0, **(outcome or {})},
             "headline": headline or {"estimate": 3.0, "std_error": 1.0, "ci_low": 1.0, "ci_high": 5.0},
             "sample": {},
             "checks": listed,
+            "effects": effects,
             "provenance": {"public": True},
         }
     )
@@ -50,6 +57,12 @@ PERFECT = {
     "baseline.outcome_pretest": 1.0,
     "pretrend.periods": 5.0,
     "pretrend.joint_p": {"value": 0.5, "power": 0.9, "status": "measured"},
+    "pretrend.detectable_bias": 0.0,
+    "pretrend.equivalence_bound": 0.0,
+    "placebo.dates_p": 0.5,
+    "placebo.baseline_p": 0.5,
+    "robustness.leave_one_cohort": 0.0,
+    "compliance.first_stage_f": 50.0,
     "identification.sensitivity": 2.0,
     "attrition.overall": 0.0,
     "attrition.differential": 0.0,
@@ -64,9 +77,10 @@ PERFECT = {
     "interference.displacement": 0.0,
     "independence.evaluator": 0.0,
 }
-ANY = tuple(WITH_METHOD)
+ANY = ("experiment", "did", "matching")
 TRIAL, DID, MATCHING = ("experiment",), ("did",), ("matching",)
 LATER = ("did", "matching")
+ADJUSTED, INSTRUMENT = ("matching", "weighting"), ("instrument",)
 
 # methods, rule, check, value, loss, cap. Each threshold stands twice: at it and beyond it.
 BANDS = [
@@ -98,10 +112,33 @@ BANDS = [
     (DID, "trends-before", "pretrend.joint_p", 0.0499, 1.0, None),
     (DID, "trends-before", "pretrend.joint_p", 0.01, 1.0, None),
     (DID, "trends-before", "pretrend.joint_p", 0.0099, 1.0, 2),
-    (LATER, "hidden-factor", "identification.sensitivity", 1.0, 0.0, None),
-    (LATER, "hidden-factor", "identification.sensitivity", 0.99, 0.5, None),
-    (LATER, "hidden-factor", "identification.sensitivity", 0.5, 0.5, None),
-    (LATER, "hidden-factor", "identification.sensitivity", 0.49, 1.0, None),
+    # the effect is 3, the smallest one worth having 1
+    (DID, "trends-detectable", "pretrend.detectable_bias", 1.5, 0.0, None),
+    (DID, "trends-detectable", "pretrend.detectable_bias", 1.5003, 0.5, None),
+    (DID, "trends-detectable", "pretrend.detectable_bias", 3.0, 0.5, None),
+    (DID, "trends-detectable", "pretrend.detectable_bias", 3.0003, 1.0, None),
+    (DID, "trends-equivalent", "pretrend.equivalence_bound", 0.5, 0.0, None),
+    (DID, "trends-equivalent", "pretrend.equivalence_bound", 0.5001, 0.5, None),
+    (DID, "trends-departure", "identification.sensitivity", 1.0, 0.0, None),
+    (DID, "trends-departure", "identification.sensitivity", 0.99, 0.5, None),
+    (DID, "trends-departure", "identification.sensitivity", 0.5, 0.5, None),
+    (DID, "trends-departure", "identification.sensitivity", 0.49, 1.0, None),
+    (DID, "placebo-dates", "placebo.dates_p", 0.10, 0.0, None),
+    (DID, "placebo-dates", "placebo.dates_p", 0.0999, 0.5, None),
+    (DID, "placebo-dates", "placebo.dates_p", 0.05, 0.5, None),
+    (DID, "placebo-dates", "placebo.dates_p", 0.0499, 1.0, None),
+    (ADJUSTED, "placebo-before", "placebo.baseline_p", 0.10, 0.0, None),
+    (ADJUSTED, "placebo-before", "placebo.baseline_p", 0.0999, 0.5, None),
+    (ADJUSTED, "placebo-before", "placebo.baseline_p", 0.05, 0.5, None),
+    (ADJUSTED, "placebo-before", "placebo.baseline_p", 0.0499, 1.0, None),
+    (INSTRUMENT, "first-stage", "compliance.first_stage_f", 23.1, 0.0, None),
+    (INSTRUMENT, "first-stage", "compliance.first_stage_f", 23.0, 0.5, None),
+    (INSTRUMENT, "first-stage", "compliance.first_stage_f", 10.0, 0.5, None),
+    (INSTRUMENT, "first-stage", "compliance.first_stage_f", 9.99, 1.0, 2),
+    (ADJUSTED, "hidden-factor", "identification.sensitivity", 1.0, 0.0, None),
+    (ADJUSTED, "hidden-factor", "identification.sensitivity", 0.99, 0.5, None),
+    (ADJUSTED, "hidden-factor", "identification.sensitivity", 0.5, 0.5, None),
+    (ADJUSTED, "hidden-factor", "identification.sensitivity", 0.49, 1.0, None),
     # at 0 % overall attrition the WWC's boundaries are 5.7 and 10 points
     (TRIAL, "attrition-randomised", "attrition.differential", 0.0569, 0.0, None),
     (TRIAL, "attrition-randomised", "attrition.differential", 0.057, 0.5, None),
@@ -187,6 +224,36 @@ def test_a_test_of_trends_that_could_not_see_anything_is_not_a_pass(scale, power
 def test_a_test_of_trends_with_power_is_a_pass(scale):
     found = graded(scale, "did", {"pretrend.joint_p": {"value": 0.05, "power": 0.8, "status": "measured"}})
     assert found.domain_losses["identification"].loss == 0.0
+
+
+COHORTS = [
+    {"term": "cohort", "outcome": "job", "role": "supporting", "cohort": cohort, "estimate": 3.0} for cohort in (1, 2)
+]
+
+
+@pytest.mark.parametrize(("value", "loss"), [(0.5, 0.0), (0.501, 0.5), (1.0, 0.5), (1.001, 1.0)])
+def test_an_effect_that_rests_on_one_cohort_costs(scale, value, loss):
+    found = graded(scale, "did", {"robustness.leave_one_cohort": value}, effects=COHORTS)
+    assert found.domain_losses["identification"].loss == loss
+
+
+def test_where_all_start_at_one_date_no_cohort_can_be_left_out(scale):
+    for effects in ((), COHORTS[:1]):
+        found = graded(scale, "did", {"robustness.leave_one_cohort": {"status": "not_run"}}, effects=effects)
+        assert found.domain_losses["identification"].loss == 0.0
+    found = graded(scale, "did", {"robustness.leave_one_cohort": {"status": "not_run"}}, effects=COHORTS)
+    assert [reason.rule for reason in found.reasons if reason.kind == "not_run"] == ["one-cohort"]
+
+
+def test_a_trend_that_is_held_against_nothing_was_not_judged(scale):
+    found = graded(scale, "did", {}, outcome={"smallest_effect": None})
+    assert [(reason.rule, reason.kind) for reason in found.reasons[1:]] == [("trends-equivalent", "not_run")]
+
+
+def test_the_sentence_says_the_share_of_the_effect(scale):
+    found = graded(scale, "did", {"pretrend.detectable_bias": 2.1}, outcome={"smallest_effect": 2.0})
+    assert "70\u00a0% de l'effet" in found.reasons[1].fr  # 2.1 of an effect of 3
+    assert "70% of the effect" in found.reasons[1].en
 
 
 # conditions and waivers ----------------------------------------------------------------------------------------------
@@ -322,7 +389,7 @@ def test_nothing_known_but_the_design(scale, method, design_class, ceiling):
 
 
 def test_every_rule_is_reached_by_some_value(scale):
-    assert {case[1] for case in BANDS} | {"balance-after-attrition"} == {rule.id for rule in scale.rules}
+    assert {case[1] for case in BANDS} | {"balance-after-attrition", "one-cohort"} == {rule.id for rule in scale.rules}
 
 
 def test_every_check_of_the_list_is_read_by_some_rule(scale):

@@ -30,7 +30,7 @@ def codes(raw):
 
 def test_the_rubric_of_this_repository_is_read(repository):
     found = rubric.read(repository)
-    assert found.version == "1.0"
+    assert found.version == "1.1"
     assert found.level(3).fr == "plausible"
     assert found.rule("clusters").check == "precision.clusters"
 
@@ -38,6 +38,19 @@ def test_the_rubric_of_this_repository_is_read(repository):
 def test_the_page_in_docs_is_made_from_it(repository):
     page = store.read_text(repository / "docs" / "rubric.md")
     assert page == rubric_markdown(rubric.read(repository))
+
+
+def test_earlier_rubrics_are_kept_and_can_be_applied(repository):
+    assert rubric.versions() == ("1.0",)
+    first, now = (rubric.read_version(version, repository) for version in ("1.0", "1.1"))
+    assert (first.version, now) == ("1.0", rubric.read(repository))
+    new = {rule.id for rule in now.rules} - {rule.id for rule in first.rules}
+    assert {"trends-detectable", "trends-equivalent", "trends-departure", "placebo-dates", "one-cohort"} < new
+
+
+def test_a_rubric_that_was_never_written_is_refused(repository):
+    with pytest.raises(ParametersError, match="E-EVI-071"):
+        rubric.read_version("0.9", repository)
 
 
 def test_without_a_rubric_nothing_can_be_graded(project):

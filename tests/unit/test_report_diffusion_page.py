@@ -1,5 +1,6 @@
 """The page of diffusion, in both languages, from results of two real series and all facts."""
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import pytest
 
 from evaluation.diffusion import lessons, results, series
-from evaluation.report import diffusion_pages, pages
+from evaluation.report import diffusion_pages, pages, territory_pages
+from evaluation.report.inputs import Inputs
 from evaluation.report.locale import Lang
 from evaluation.report.texts import read, texts
 from evaluation.settings.diffusion import read_diffusion
@@ -52,7 +54,8 @@ def page(found: dict[str, Any], portfolio: Portfolio, lang: Lang) -> str:
     return template.render(
         lang=lang, t=texts(lang), view=view(found, portfolio, lang), current="diffusion", pages=pages.PAGES[lang],
         files=pages.FILES[lang], up="", other=None, colon=":", internal=False, simulated=False, style="",
-        versions={"rubric": "1", "selection": "1", "date": "2026"}, participation={"shown": False, "page": ""},
+        versions={"rubric": "1", "selection": "1", "date": "2026"},
+        participation={"shown": False, "page": ""}, places=False, diffusion=diffusion_pages.FILES[lang],
     )  # fmt: skip
 
 
@@ -130,3 +133,24 @@ def test_no_text_of_the_page_is_unused(repository: Path) -> None:
     computed |= {"standardised", "state_rollout", "accompaniment_bottleneck", "channel", "success_was", *coded}
     names = {key.split("_", 1)[1] for key in read("en")["diffusion"]}
     assert sorted(name for name in names - computed if f'"{name}"' not in source) == []
+
+
+def test_the_site_holds_the_page_where_the_stage_has_run_and_links_to_it(
+    found: dict[str, Any], portfolio: Portfolio
+) -> None:
+    innovations = [row.model_dump() for row in portfolio.innovations]
+    difficulties = [row.model_dump() for row in portfolio.difficulties]
+    places = {row.id: {"fr": row.label_fr, "en": row.label_en} for row in portfolio.test_territories}
+    empty: dict[str, Any] = {name: {} for name in ("findings", "records", "grades")}
+    empty |= {name: [] for name in ("costs", "benchmarks", "coverage", "needs", "decisions")}
+    inputs = Inputs(difficulties=difficulties, innovations=innovations, territories=places, diffusion=found, **empty)
+    site = pages.render(inputs, ["en"])
+    (place,) = [row.model_dump() for row in portfolio.test_territories if row.id == "creil-sud-oise"]
+    here = territory_pages.view(inputs, place, "en")["massive"]
+    assert "1,568 (synthetic estimate)" in here  # 80% of 19,600 adults in ten years
+    assert "Thiérache" not in here
+    assert "Diffusion: how far, and what it would take" in site["en/diffusion.html"]
+    assert 'href="diffusion.html"' in site["en/index.html"]
+    without = pages.render(dataclasses.replace(inputs, diffusion={}), ["en"])
+    assert "en/diffusion.html" not in without
+    assert "diffusion.html" not in without["en/index.html"]

@@ -16,7 +16,7 @@ from evaluation import store
 from evaluation.errors import DisclosureError, InternalError, ParametersError, StaleError
 from evaluation.evidence import grading, record
 from evaluation.report import inputs as room
-from evaluation.report import pages, texts
+from evaluation.report import locale, pages, territory_pages, texts
 from evaluation.report.cells import addresses
 from evaluation.report.inputs import Inputs
 from evaluation.settings import portfolio
@@ -60,6 +60,11 @@ CODES = frozenset(
         "schema_version",
         "bound",
         "domain",
+        "near_rules",
+        "to_scale",
+        "transfer",
+        "missing",
+        "what",
     ]
 )
 
@@ -245,7 +250,11 @@ def _inputs() -> Inputs:
         "best_grade": 4,
         "best_record": "garage-trial",
         "findings": ["garage-claim", "garage-trial"],
+        "near_rules": ["harm: harmful"],
+        "to_scale": ["grade", "transfer", "p_positive"],
         "cost_per_participant": None,
+        "scope_fr": "Un programme, jamais une personne.",
+        "scope_en": "A programme, never a person.",
         "owner": "Comité",
         "date": "2026-01-01",
         "review_date": "2027-07-01",
@@ -412,7 +421,82 @@ def _inputs() -> Inputs:
         },
         versions={"selection": "2026-1"},
         why_lower={"fr": ["Parce que."], "en": ["Because."]},
+        local=[_local("creil"), _local("study")],
+        synthesis=_synthesis(),
+        bounds={"scale": {"grade": 4, "transfer": "B", "p_positive": 0.9}},
+        places=[
+            {
+                "id": "creil",
+                "label_fr": "CA Creil Sud Oise",
+                "label_en": "CA Creil Sud Oise",
+                "kind": "urban",
+                "figures": [{"id": "poverty", "label_fr": "Pauvreté", "label_en": "Poverty", **_figure(29.0)}],
+                "to_collect_fr": ["Agences bancaires ouvertes."],
+                "to_collect_en": ["Open bank branches."],
+            }
+        ],
     )
+
+
+def _local(territory: str, **value: Any) -> dict[str, Any]:
+    numbers = ("net", "net_low", "net_high", "p_positive", "cost_per_outcome")
+    return {
+        "innovation": "garage",
+        "territory": territory,
+        "decision": None if territory == room.STUDY else "EXPERIMENTER",
+        "rule": "test-estimate",
+        "transfer": None,
+        "needed": [],
+        "value": {"missing": ["transfer", "value"], **dict.fromkeys(numbers), **value},
+        "recalled_fr": ["taux"],
+        "recalled_en": ["rate"],
+    }
+
+
+def _effect(basis: str = "records", **posterior: Any) -> dict[str, Any]:
+    return {
+        "outcome_fr": "en emploi à six mois",
+        "outcome_en": "employed at six months",
+        "unit_fr": "proportion",
+        "unit_en": "proportion",
+        "innovation": "garage",
+        "pooled": _pooled(1),
+        "findings": [{"id": "garage-trial", "ratio": False}],
+        "left_out": [{"id": "garage-claim", "reason": "claim", "fr": "chiffre annoncé", "en": "a claimed figure"}],
+        "posterior": {
+            "basis": basis,
+            "records": ["garage-trial"],
+            "mean": 0.08,
+            "sd": 0.02,
+            "useful": 0.9,
+            "unfavourable": 0.001,
+            "smallest_effect": 0.05,
+            "grade": 4,
+            "reason_fr": "fondé sur un résultat",
+            "reason_en": "rests on one finding",
+            **posterior,
+        },
+    }
+
+
+def _pooled(groups: int) -> dict[str, Any]:
+    return {
+        "computed": True,
+        "groups": groups,
+        "unit": "SD",
+        "random": {"estimate": 0.03, "ci_low": -0.03, "ci_high": 0.09},
+        "prediction": {"low": -0.08, "high": 0.14},
+        "records": [{"id": "garage-trial", "estimate": 0.03, "std_error": 0.02, "weight": 1.0}],
+    }
+
+
+def _synthesis() -> dict[str, Any]:
+    return {
+        "collection": {"kind": "purposive", "fr": "Résultats choisis.", "en": "Chosen findings."},
+        "settings": {"level": 0.95},
+        "effects": [_effect()],
+        "difficulties": {"mobility": {"pooled": _pooled(7), "left_out": []}},
+    }
 
 
 class _Page(HTMLParser):
@@ -461,8 +545,9 @@ def parsed(site: dict[str, str]) -> dict[str, _Page]:
 
 
 def test_there_is_one_page_a_topic_and_an_innovation_in_each_language(site: dict[str, str]) -> None:
-    french = ["besoins", "index", "innovations", "innovations/garage", "methode", "preuves"]
-    english = ["index", "innovations", "innovations/garage", "method", "needs", "proofs"]
+    both = ["index", "innovations", "innovations/garage", "territoires/creil"]
+    french = [*both, "besoins", "citoyens", "methode", "prescripteurs", "preuves"]
+    english = [*both, "citizens", "method", "needs", "proofs", "referrers"]
     expected = ["index.html", *(f"fr/{name}.html" for name in french), *(f"en/{name}.html" for name in english)]
     assert sorted(name for name in site if name.endswith(".html")) == sorted(expected)
     assert sorted(name for name in site if name.endswith(".csv")) == [
@@ -539,7 +624,7 @@ def test_ids_are_unique_and_every_link_inside_the_site_leads_somewhere(
 
 def test_the_language_switch_leads_to_the_same_page(parsed: dict[str, _Page]) -> None:
     pairs = dict(zip(pages.PAGES["fr"].values(), pages.PAGES["en"].values(), strict=True))
-    pairs |= {"innovations/garage.html": "innovations/garage.html"}
+    pairs |= {name: name for name in ("innovations/garage.html", "territoires/creil.html")}
     for french, english in pairs.items():
         (switch,) = [link for link in parsed[f"fr/{french}"].all("a") if link.get("class") == "language"]
         target = posixpath.normpath(posixpath.join(posixpath.dirname(f"fr/{french}"), switch["href"]))
@@ -661,6 +746,10 @@ def test_a_benchmark_among_decisions_or_coverage_stops_the_report(place: str) ->
         (lambda inputs: inputs.decisions[0].update(innovation="gone"), "innovation gone"),
         (lambda inputs: inputs.decisions[0].update(findings=["gone"]), "finding gone"),
         (lambda inputs: inputs.grades.pop("garage-trial"), "grade of garage-trial"),
+        (
+            lambda inputs: inputs.synthesis["difficulties"]["mobility"]["pooled"]["records"].append({"id": "gone"}),
+            "finding gone of the synthesis",
+        ),
     ],
 )
 def test_decisions_that_do_not_belong_to_the_records_stop_the_report(
@@ -687,6 +776,100 @@ def test_the_home_page_says_what_is_decided_first(site: dict[str, str]) -> None:
     places = [home.index(text) for text in order]
     assert places == sorted(places)
     assert "Décisions du 1er\u00a0janvier\u00a02026, à revoir avant le 1er\u00a0juillet\u00a02027." in home
+
+
+def test_the_tiles_of_the_home_page_add_up_to_the_innovations() -> None:
+    inputs = _inputs()
+    kinds = ["EXPERIMENTER", "REVOIR", "NE_PAS_RETENIR", "DONNEES_INSUFFISANTES", "DONNEES_INSUFFISANTES"]
+    decisions = [{**inputs.decisions[0], "decision": kind} for kind in kinds]
+    home = pages.render(dataclasses.replace(inputs, decisions=decisions), ["en"])["en/index.html"]
+    tiles = home.split('<ul class="tiles">')[1].split("</ul>")[0]
+    assert [int(count) for count in re.findall(r"<b>(\d+)</b>", tiles)] == [0, 1, 1, 1, 2]
+    assert "to scale up" in tiles
+    assert "to extend" not in tiles  # a decision that does not occur has no tile, but for the one everybody looks for
+
+
+def test_the_home_page_names_the_studies_to_fund_where_nothing_is_to_be_scaled_up(site: dict[str, str]) -> None:
+    home = site["fr/index.html"].split('id="fund"')[1].split("</ol>")[0]
+    assert '<a href="innovations/garage.html">Garage solidaire</a> (France)' in home
+    assert "niveau de preuve 4 sur 5, 90\u00a0% de chance d’être utile" in home
+    inputs = _inputs()
+    inputs.decisions[0]["decision"] = "GENERALISER"
+    assert 'id="fund"' not in pages.render(inputs, ["fr"])["fr/index.html"]
+
+
+def test_a_territory_says_what_is_decided_concerned_covered_and_to_be_collected() -> None:
+    load = {
+        "territory": "creil",
+        "low": 0.0,
+        "high": 39_200.0,
+        "missing": ["severity"],
+        "synthetic": True,
+        "parts": [
+            {
+                "name": "prevalence",
+                "low": 17_400.0,
+                "high": 19_600.0,
+                "known": True,
+                "unit_fr": "adultes",
+                "unit_en": "adults",
+                "basis_fr": "",
+                "basis_en": "",
+            }
+        ],
+    }
+    beside = [{"difficulty": "mobility", "priority": True, "burdens": [load, {**load, "territory": "france"}]}]
+    inputs = dataclasses.replace(_inputs(), coverage=[{**row, "reach": None} for row in _inputs().coverage[1:]])
+    page = territory_pages.view(
+        dataclasses.replace(inputs, priorities={"side_by_side": beside}), inputs.places[0], "fr"
+    )
+    assert page["counts"] == [("EXPERIMENTER", 1)]
+    assert "Garage solidaire" in page["to_act"]
+    assert page["lacking"] == ""
+    assert page["difficulties"].count("estimation synthétique") == 2  # people, and the burden made from them
+    for text in ("17\u202f400 à 19\u202f600\u00a0adultes", "au plus 39\u202f200", "gravité", "priorité"):
+        assert text in page["difficulties"], text
+    assert "à recueillir sur place" in page["covered"]
+    assert [item.text for item in page["collect"]] == ["Agences bancaires ouvertes."]
+    assert "Passage au territoire" not in page["to_act"]  # nobody assessed any: said once, not in every row
+    assert page["unknown"][0].startswith("Personne n’a encore évalué")
+
+
+def test_a_letter_of_transfer_brings_its_column_back() -> None:
+    inputs = _inputs()
+    inputs.local[0].update(transfer="B")
+    page = territory_pages.view(inputs, inputs.places[0], "en")
+    assert "Transfer to the territory" in page["to_act"]
+    assert page["unknown"] == [
+        "As no net benefit is known here, no threshold that alone would change a decision can be computed."
+    ]
+
+
+def test_those_who_refer_people_see_what_to_expect_and_what_was_not_collected(site: dict[str, str]) -> None:
+    page = site["fr/prescripteurs.html"]
+    for text in (
+        '<a href="innovations/garage.html">Garage solidaire</a>',
+        "<b>probablement favorable</b>",
+        "4\u00a0sur\u00a05, solide",
+        "655\u00a0€",
+        "Les conditions d’entrée de chaque programme n’ont pas été recueillies.",
+    ):
+        assert text in page, text
+    inputs = _inputs()
+    inputs.innovations[0]["in_france"] = False  # nobody can be referred to it
+    assert "garage.html" not in pages.render(inputs, ["fr"])["fr/prescripteurs.html"]
+
+
+def test_citizens_read_short_sentences_and_counts_from_the_decisions(site: dict[str, str]) -> None:
+    page = site["fr/citoyens.html"]
+    for text in (
+        "Réponses étudiées\u00a0: 1. Difficultés\u00a0: 1.",
+        "Aucune réponse n’est encore assez sûre",
+        "1 réponse à essayer.",
+    ):
+        assert text in page, text
+    sentences = [each for text in texts.read("fr")["citizens"].values() for each in re.split(r"(?<=[.?!]) ", text)]
+    assert max(len(sentence.split()) for sentence in sentences) <= 18  # easy French: one idea a sentence
 
 
 def test_the_paradox_table_holds_need_reach_share_kind_years_and_sources(site: dict[str, str]) -> None:
@@ -725,7 +908,7 @@ def test_what_is_not_known_is_listed() -> None:
     inputs.decisions[0].update(findings=["garage-claim"], best_record="garage-claim")
     inputs.innovations[0]["in_france"] = False
     inputs.costs[0]["basis"] = "service"  # a price for something else than a person
-    page = pages.render(inputs, ["fr"])["fr/innovations/garage.html"]
+    page = pages.render(dataclasses.replace(inputs, synthesis={}), ["fr"])["fr/innovations/garage.html"]
     listed = page.split("Ce que l’on ne sait pas")[1].split("</ul>")[0]
     assert re.findall(r"<li>(.*?)</li>", listed) == [
         "L’effet, car aucun chiffre lu ne compare à ce qui se serait passé sans l’innovation.",
@@ -739,8 +922,10 @@ def test_the_decision_stands_before_the_effects(site: dict[str, str]) -> None:
     order = [
         "Expérimenter",
         "un effet a été lu avec un groupe de comparaison",
+        "Et ici\u202f?",
+        "Ce qu’il faut croire",
         "Ce que l’on sait de l’effet",
-        "Coût",
+        "<h2>Coût",
         "Part du besoin couverte",
         "Ce que l’on ne sait pas",
         "Ce qui changerait la décision",
@@ -751,6 +936,106 @@ def test_the_decision_stands_before_the_effects(site: dict[str, str]) -> None:
     assert "655\u00a0€ par personne (2019)" in page
 
 
+def test_a_decision_names_what_a_roll_out_would_take_and_the_rules_that_nearly_bound(site: dict[str, str]) -> None:
+    french, english = site["fr/innovations/garage.html"], site["en/innovations/garage.html"]
+    for text in (
+        "un niveau de preuve d’au moins 4 sur 5 (aujourd’hui\u00a0: 4)",
+        "un passage au territoire noté A ou B",
+        "une probabilité de bénéfice net d’au moins 90\u00a0%",
+        "il manquait un résultat défavorable parmi les mieux établis",
+        "Un programme, jamais une personne.",
+    ):
+        assert text in french
+    assert "a transfer to the territory rated A or B" in english
+    assert "a probability of a net benefit of 90% or more" in english
+
+
+def test_a_territory_without_a_net_benefit_says_which_link_nobody_knows(site: dict[str, str]) -> None:
+    table = site["fr/innovations/garage.html"].split("Décision dans chaque territoire test</caption>")[1]
+    table = table.split("</table>")[0]
+    assert table.count('<th scope="row"') == 1  # the place of the study decides nothing
+    assert "non évalué" in table
+    assert "le passage de l’effet au territoire, la valeur d’un résultat en euros" in table
+    assert "aucun seuil ne peut être calculé" in table
+
+
+def test_a_net_benefit_stands_with_its_interval_its_chance_and_what_would_be_enough() -> None:
+    inputs = _inputs()
+    row = _local("creil", missing=[], net=120.4, net_low=-80.0, net_high=300.0, p_positive=0.87)
+    needs = [
+        {"what": "unit_cost", "value": 412.3, "verdict": "ETENDRE_SOUS_EVALUATION"},
+        {"what": "transfer", "value": "B", "verdict": "GENERALISER"},
+        {"what": "std_error", "value": 0.0312, "verdict": "GENERALISER"},
+    ]
+    local = [{**row, "transfer": "C", "needed": needs}]
+    page = pages.render(dataclasses.replace(inputs, local=local), ["en"])["en/innovations/garage.html"]
+    assert "€120 (from −€80 to €300); 87% chance that it is positive" in page
+    assert "Extend under evaluation: a cost of €412 per person would be enough" in page
+    assert "Scale up: a transfer to the territory rated B would be enough" in page
+    assert "Scale up: a standard error of 0.03 standard deviations would be enough" in page
+    assert "Parameters recalled from memory, to be checked: rate." in page
+
+
+def test_what_to_believe_has_its_interval_its_chance_and_its_basis(site: dict[str, str]) -> None:
+    page = site["fr/innovations/garage.html"]
+    # 0.08 +- 1.96 * 0.02 = 0.0408 to 0.1192: 4.1 to 11.9 in 100.
+    assert "8 de plus sur\u00a0100" in page
+    assert "de 4,1 à 11,9 de plus" in page
+    assert "90\u00a0% qu’il dépasse 0,05 écart-type" in page
+    assert "moins de 1\u00a0% qu’il soit défavorable" in page
+    assert "Fondé sur un résultat" in page
+    assert "Résultats choisis." in page
+    assert "Résultats laissés de côté (1), et pourquoi" in page
+
+
+def test_a_prior_alone_is_said_to_be_one() -> None:
+    inputs, prior = _inputs(), {"mean": 0.06, "sd": 0.1, "useful": 0.54}
+    synthesis = {**_synthesis(), "effects": [{**_effect("prior", **prior), "findings": []}]}
+    page = pages.render(dataclasses.replace(inputs, synthesis=synthesis), ["en"])["en/innovations/garage.html"]
+    # 0.06 +- 1.96 * 0.1 = -0.136 to 0.256.
+    assert "no figure was read with its margin of error (Employed at six months)" in page
+    assert "0.06 standard deviations (95% interval: from −0.14 to 0.26), a 54% chance of being useful" in page
+    assert "This is not the finding of a study." in page
+
+
+def test_a_ratio_is_believed_as_a_change_in_percent() -> None:
+    inputs = _inputs()
+    inputs.findings["garage-trial"]["unit_kind"] = "ratio"
+    effect = {**_effect(mean=-0.478, sd=0.13), "findings": [{"id": "garage-trial", "ratio": True}]}
+    synthesis = {**_synthesis(), "effects": [effect]}
+    page = pages.render(dataclasses.replace(inputs, synthesis=synthesis), ["en"])["en/innovations/garage.html"]
+    # exp(-0.478) = 0.620: 38% less; ends exp(-0.478 -+ 1.96 * 0.13) = 0.4805 and 0.7999.
+    assert "38% less than the comparison group" in page
+    assert "from 20% to 52% less" in page
+
+
+def test_studies_put_together_say_where_the_next_one_would_fall() -> None:
+    synthesis = {**_synthesis(), "effects": [{**_effect(), "pooled": _pooled(7)}]}
+    page = pages.render(dataclasses.replace(_inputs(), synthesis=synthesis), ["en"])["en/innovations/garage.html"]
+    assert "7 studies together give 0.03 proportion (95% interval: from −0.03 to 0.09)." in page
+    assert "from −0.08 to 0.14 proportion (prediction interval)" in page
+    assert "Findings used (1)" in page
+
+
+def test_every_condition_of_the_rules_has_a_word() -> None:
+    from evaluation.report import decision_views
+    from evaluation.selection import rules
+    from evaluation.settings.params import read_params
+
+    policy = read_params(Path(__file__).resolve().parents[2]).selection
+    assert policy is not None
+    gates = {"read:none", "read:no_comparison", "read:signs", "cost unknown", "value unknown"}
+    bounds = {
+        name: getattr(policy, name).model_dump() for name in ("scale", "extend", "steps", "stop", "test", "revise")
+    }
+    inputs = dataclasses.replace(_inputs(), bounds=bounds)
+    for rule in rules.rules(policy):
+        for condition in rule.conditions:
+            if condition.name not in gates:
+                for language in get_args(locale.Lang):
+                    assert decision_views.condition(inputs, rule.name, condition.name, language)
+
+
 def test_proofs_show_our_number_beside_the_published_one(site: dict[str, str]) -> None:
     page = site["fr/preuves.html"]
     assert "1\u202f794 (de\u00a0479 à\u00a03\u202f109)" in page
@@ -758,6 +1043,27 @@ def test_proofs_show_our_number_beside_the_published_one(site: dict[str, str]) -
     assert "la différence brute entre les deux groupes serait de −8\u202f498" in page
     assert "Emploi accompagné, par tirage au sort" in page
     assert page.count('role="img"') == 3  # compared, over time, balance
+
+
+def test_proofs_hold_who_was_lost_and_what_could_overturn_behind_their_names() -> None:
+    inputs = _inputs()
+    flow = pd.DataFrame(
+        {"step": ["assigned", "followed"] * 2, "arm": ["treated"] * 2 + ["comparison"] * 2, "units": [10, 9, 10, 7]}
+    ).assign(share=[1.0, 0.9, 1.0, 0.7])
+    own = {
+        "attrition_flow": flow,
+        "attrition_new": pd.DataFrame({"lost": [4], "empty": [float("nan")]}),
+        "sensitivity": pd.DataFrame({"covariate": ["age"], "multiple": [2.98]}),
+        "score": pd.DataFrame({"low": [0.1]}),
+    }
+    inputs.tables["nsw-trial"].update(own)
+    page = pages.render(inputs, ["fr"])["fr/preuves.html"]
+    names = re.findall(r"<summary>(.*?)</summary>", page)
+    assert {"Du tirage au sort à l’analyse", "attrition new", "Équilibre des groupes"} <= set(names)
+    assert "score" not in names
+    assert "perdus de vue</th>" in page
+    assert "empty" not in page
+    assert page.count('role="img"') == 4  # compared, over time, balance, who was followed
 
 
 def test_french_text_never_breaks_before_its_punctuation(parsed: dict[str, _Page]) -> None:

@@ -24,6 +24,7 @@ MINIMAL = {
     "did": {**COMMON, "unit": "school", "time": "year", "cohort": {"column": "first"}},
     "matching": {**COMMON, "treatment": "treat", "covariates": ["age"]},
     "weighting": {**COMMON, "treatment": "treat", "covariates": ["age"]},
+    "synthetic_control": {**COMMON, "unit": "region", "time": "year", "cohort": {"column": "first"}},
 }
 
 

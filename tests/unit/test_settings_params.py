@@ -161,7 +161,7 @@ def test_a_key_without_a_neighbour_lists_what_may_stand_there(project):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("cohort: {column: g}", "'cohort' belongs to method did"),
+        ("cohort: {column: g}", "'cohort' belongs to methods did, synthetic_control"),
         ("caliper: 0.2", "'caliper' belongs to method matching"),
         ("estimand: att", "'estimand' belongs to methods matching, weighting"),
         ("running: {column: x}", "'running' is not in this version"),
@@ -172,12 +172,12 @@ def test_a_key_of_another_method_says_whose_it_is(project, line, says):
     assert (problem.code, problem.message, problem.line) == ("E-SET-013", says, 13)
 
 
-@pytest.mark.parametrize("method", ["discontinuity", "instrument", "synthetic_control", "uncontrolled"])
+@pytest.mark.parametrize("method", ["discontinuity", "instrument", "uncontrolled"])
 def test_methods_to_come_are_named_with_the_list_of_what_is(project, method):
     problem = only(problems(changed("method: experiment", f"method: {method}"), project))
     assert problem.code == "E-SET-021"
     assert problem.message == f"method {method} is not in this version"
-    assert problem.expected == "one of experiment, did, matching, weighting"
+    assert problem.expected == "one of experiment, did, matching, weighting, synthetic_control"
 
 
 def did(**keys):

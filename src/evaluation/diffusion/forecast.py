@@ -2,8 +2,8 @@
 
 Curves of one series have three parameters each, so that their deviances weigh them: w ∝ exp(−(D − D_min) / 2φ), with
 φ of the best one. The fan is the mixture: bootstrap fits of each curve in proportion to its weight, plus the noise of a
-new figure; φ itself is drawn as φ df / χ²(df). It never is a single line. Beside it stand two forecasts that need no curve: nothing changes, and the last
-growth goes on; where one of them wins, that is said.
+new figure; φ itself is drawn as φ df / χ²(df). It never is a single line. Beside it stand two forecasts that need no
+curve: nothing changes, and the last growth goes on; where one of them wins, that is said.
 
 Source: Burnham and Anderson (2002), chapters 2 and 4 (weights); Hyndman and Athanasopoulos (2021), chapter 5
     (forecasts to compare with).

@@ -17,10 +17,13 @@ Schuirmann 1987.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from evaluation import store
+from evaluation.evidence.combination import Cost, Scale, combine, plans
+from evaluation.evidence.grade_numbers import points, written
 from evaluation.evidence.record import Check, Headline, Record
 from evaluation.evidence.rubric import BEST, DOMAINS, NOT_AN_EFFECT, Ceiling, Lang, Rubric, Rule, fill
 from evaluation.settings.wwc import attrition_zone
@@ -40,9 +43,7 @@ Labels = Mapping[str, Mapping[Lang, str]]
 
 Z_95 = 1.959963984540054
 Z_90 = 1.644853626951472
-SMALLEST_P = 0.001
-NBSP = "\u00a0"
-_KINDS: tuple[ReasonKind, ...] = ("ceiling", "cap", "loss", "not_run")
+_PLACES: Mapping[ReasonKind, int] = {"ceiling": 0, "cap": 1, "loss": 2, "not_run": 3}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,9 @@ class DomainLoss:
     loss: float
     check: str | None
     rule: str | None
+
+
+NOTHING_LOST = DomainLoss(loss=0.0, check=None, rule=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,17 +135,21 @@ class Grade:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Judgement:
-    """What one rule says about one record."""
+class _Judgement(NamedTuple):
+    """What one rule that costs something says about one record."""
 
-    rule: Rule
+    rule: str
+    check: str
     domain: str
     loss: float
     cap: int | None
     not_run: bool
     fr: str
     en: str
+
+    @property
+    def cost(self) -> Cost:
+        return self.domain, self.loss, self.cap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +160,7 @@ class _Facts:
     checks: Mapping[str, Check]
     precise_null: bool
     includes_no_effect: bool
+    explain: bool
 
     def value(self, check_id: str) -> float | None:
         found = self.checks.get(check_id)
@@ -170,17 +179,19 @@ class _Ceiling:
     comparison: bool
 
 
-def grade(record: Record, rubric: Rubric, *, labels: Labels | None = None) -> Grade:
+def grade(record: Record, rubric: Rubric, *, labels: Labels | None = None, explain: bool = True) -> Grade:
     """Grade one finding.
 
     Args:
         record: the finding.
         rubric: the rules.
         labels: words for the columns that checks name, by column and language; a column without is written as it is.
+        explain: False for simulations, which read numbers only: measured reasons have no sentences, and what would
+            raise the grade is not computed.
     """
     ceiling = _ceiling(record, rubric)
-    costly = _costly(record, rubric, labels or {})
-    value = _combine(ceiling, costly, rubric)
+    costly = _costly(record, rubric, labels or {}, explain=explain)
+    value = combine([item.cost for item in costly], _scale(ceiling, rubric))
     level = rubric.level(value)
     return Grade(
         id=record.id,
@@ -193,16 +204,18 @@ def grade(record: Record, rubric: Rubric, *, labels: Labels | None = None) -> Gr
         domain_losses=_domain_losses(costly),
         caps=_caps(costly),
         reasons=_reasons(record, rubric, ceiling, costly),
-        would_raise=_repairs(value, ceiling, costly, rubric),
+        would_raise=_repairs(value, ceiling, costly, rubric) if explain else (),
         rubric=rubric.version,
         verdict=verdict(record),
     )
 
 
-def grade_all(records: Iterable[Record], rubric: Rubric, *, labels: Labels | None = None) -> dict[str, Grade]:
-    """Grades by record id, sorted by id."""
+def grade_all(
+    records: Iterable[Record], rubric: Rubric, *, labels: Labels | None = None, explain: bool = True
+) -> dict[str, Grade]:
+    """Grades by record id, sorted by id; see `grade`."""
     ordered = sorted(records, key=lambda record: record.id)
-    return {record.id: grade(record, rubric, labels=labels) for record in ordered}
+    return {record.id: grade(record, rubric, labels=labels, explain=explain) for record in ordered}
 
 
 def write_grades(grades: Mapping[str, Grade]) -> Path:
@@ -224,7 +237,7 @@ def verdict(record: Record) -> Verdict:
     ends = interval(record.headline)
     if ends is None:
         return _verdict_of_sign(record)
-    if _is_precise_null(record):
+    if is_precise_null(record):
         return "precise_null"
     low, high = _favourable(record, ends)
     return "positive" if low > 0 else "harmful" if high < 0 else "inconclusive"
@@ -259,25 +272,28 @@ def _ceiling(record: Record, rubric: Rubric) -> _Ceiling:
     return _Ceiling(level=design.level, rule=record.design_class, comparison=comparison)
 
 
-def _costly(record: Record, rubric: Rubric, labels: Labels) -> tuple[_Judgement, ...]:
+def _costly(record: Record, rubric: Rubric, labels: Labels, *, explain: bool) -> tuple[_Judgement, ...]:
     """What each rule that costs something says, in the order of the rubric."""
     if record.kind in NOT_AN_EFFECT:
         return ()
     facts = _Facts(
         record=record,
         checks={check.check: check for check in record.checks},
-        precise_null=_is_precise_null(record),
+        precise_null=is_precise_null(record),
         includes_no_effect=_includes_no_effect(record),
+        explain=explain,
     )
     rules = rubric.rules_of(record.method, record.design_class)
-    judged = (_judge(rule, facts, rubric, labels) for rule in rules if _applies(rule, facts))
-    return tuple(item for item in judged if item is not None)
+    judged = [
+        _judge(rule, facts, rubric, labels) for rule in rules if rule.only_if == "always" or _applies(rule, facts)
+    ]
+    return tuple([item for item in judged if item is not None])
 
 
 def _applies(rule: Rule, facts: _Facts) -> bool:
     if rule.only_if == "high_attrition":
         return facts.attrition_zone() == 2
-    return rule.only_if == "always" or _has_several_cohorts(facts.record)
+    return _has_several_cohorts(facts.record)
 
 
 def _judge(rule: Rule, facts: _Facts, rubric: Rubric, labels: Labels) -> _Judgement | None:
@@ -285,41 +301,33 @@ def _judge(rule: Rule, facts: _Facts, rubric: Rubric, labels: Labels) -> _Judgem
     found = facts.checks.get(rule.check)
     if (found is not None and found.status == "not_applicable") or _is_waived(rule, facts):
         return None
-    value = _measure(rule, facts)
+    value = None if found is None or found.value is None else _measure(rule, facts, found.value)
     if value is None:
-        return _not_run(rule, rubric)
+        return _not_run(rule, rubric.not_run_loss)
     band = rule.band(value, found.power if found is not None else None)
     if not band.costs:
         return None
     return _Judgement(
-        rule=rule,
+        rule=rule.id,
+        check=rule.check,
         domain=rule.domain,
         loss=band.loss,
         cap=band.cap,
         not_run=False,
-        fr=fill(band.fr or rule.fr, _blanks(rule, facts, value, labels, "fr")),
-        en=fill(band.en or rule.en, _blanks(rule, facts, value, labels, "en")),
+        fr=_filled(band.fr or rule.fr, rule, facts, value, labels, "fr"),
+        en=_filled(band.en or rule.en, rule, facts, value, labels, "en"),
     )
 
 
-def _not_run(rule: Rule, rubric: Rubric) -> _Judgement | None:
-    if rubric.not_run_loss == 0:
+def _not_run(rule: Rule, loss: float) -> _Judgement | None:
+    if loss == 0:
         return None
-    return _Judgement(
-        rule=rule,
-        domain=rule.domain,
-        loss=rubric.not_run_loss,
-        cap=None,
-        not_run=True,
-        fr=rule.not_run_fr,
-        en=rule.not_run_en,
-    )
+    return _Judgement(rule.id, rule.check, rule.domain, loss, None, True, rule.not_run_fr, rule.not_run_en)
 
 
-def _measure(rule: Rule, facts: _Facts) -> float | None:
-    """The number that the bands are about; None where a check it needs was not run, or what it is held against."""
-    value = facts.value(rule.check)
-    if value is None or rule.measure == "value":
+def _measure(rule: Rule, facts: _Facts, value: float) -> float | None:
+    """The number that the bands are about; None where there is nothing to hold the check's value against."""
+    if rule.measure == "value":
         return value
     if rule.measure == "wwc_attrition":
         other = facts.value(rule.companion or "")
@@ -346,34 +354,17 @@ def _has_several_cohorts(record: Record) -> bool:
 
 
 def _is_waived(rule: Rule, facts: _Facts) -> bool:
-    if rule.skip_if == "precise_null":
-        return facts.precise_null
-    return rule.skip_if == "interval_includes_no_effect" and facts.includes_no_effect
+    if rule.skip_if == "never":
+        return False
+    return facts.precise_null if rule.skip_if == "precise_null" else facts.includes_no_effect
 
 
 # the combination -----------------------------------------------------------------------------------------------------
 
 
-def _combine(ceiling: _Ceiling, costly: Sequence[_Judgement], rubric: Rubric) -> int:
-    top = min([ceiling.level, *[item.cap for item in costly if item.cap is not None]])
-    charged = _charged(ceiling, top, costly)
-    several = rubric.further_loss if len(charged) > rubric.further_domains else 0.0
-    value = math.floor(top - max(charged, default=0.0) - several)
-    return max(value, rubric.lowest_with_comparison if ceiling.comparison else 0)
-
-
-def _charged(ceiling: _Ceiling, top: int, costly: Sequence[_Judgement]) -> list[float]:
-    """Losses of the domains that lose, without the one domain that has lowered the ceiling to `top`.
-
-    If several have, the one that loses least is left out: otherwise a cap that is lifted could lower the grade.
-    """
-    losses: dict[str, float] = {}
-    for item in costly:
-        if item.loss > losses.get(item.domain, -1.0):
-            losses[item.domain] = item.loss
-    if top < ceiling.level:
-        losses.pop(min((item.domain for item in costly if item.cap == top), key=losses.__getitem__))
-    return [loss for loss in losses.values() if loss > 0]
+def _scale(ceiling: _Ceiling, rubric: Rubric) -> Scale:
+    lowest = rubric.lowest_with_comparison if ceiling.comparison else 0
+    return Scale(ceiling.level, lowest, rubric.further_loss, rubric.further_domains)
 
 
 def _domain_losses(costly: Sequence[_Judgement]) -> dict[str, DomainLoss]:
@@ -388,49 +379,20 @@ def _domain_losses(costly: Sequence[_Judgement]) -> dict[str, DomainLoss]:
 
 def _domain_loss(worst: _Judgement | None) -> DomainLoss:
     if worst is None:
-        return DomainLoss(loss=0.0, check=None, rule=None)
-    return DomainLoss(loss=worst.loss, check=worst.rule.check, rule=worst.rule.id)
+        return NOTHING_LOST
+    return DomainLoss(loss=worst.loss, check=worst.check, rule=worst.rule)
 
 
 def _repairs(value: int, ceiling: _Ceiling, costly: Sequence[_Judgement], rubric: Rubric) -> tuple[Repair, ...]:
     """Single repairs that raise the grade, else the shortest run of the worst ones that does so together."""
-    losing = sorted(costly, key=lambda item: -_weight(item, ceiling))
-    reached = _Reached(ceiling=ceiling, costly=costly, rubric=rubric)
-    alone = ((item, reached.by([item])) for item in losing)
-    chosen = [([item], to) for item, to in alone if to > value] or [
-        (items, reached.by(items)) for items in _shortest(losing, value, reached)
-    ]
-    found = [_repair(items, to, rubric) for items, to in chosen]
-    return tuple(sorted(found, key=lambda repair: -repair.to))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reached:
-    """The grade that repairs would lead to."""
-
-    ceiling: _Ceiling
-    costly: Sequence[_Judgement]
-    rubric: Rubric
-
-    def by(self, repaired: Sequence[_Judgement]) -> int:
-        dropped = set(map(id, repaired))
-        left = [item for item in self.costly if id(item) not in dropped]
-        return _combine(self.ceiling, left, self.rubric)
-
-
-def _shortest(losing: Sequence[_Judgement], value: int, reached: _Reached) -> list[list[_Judgement]]:
-    """The worst ones that raise the grade together, without those that can be spared; none if only the design could."""
-    runs = (list(losing[:length]) for length in range(2, len(losing) + 1))
-    run = next((run for run in runs if reached.by(run) > value), [])
-    for item in reversed(run):
-        without = [other for other in run if other is not item]
-        run = without if reached.by(without) > value else run
-    return [run] if run else []
+    losing = sorted(costly, key=lambda item: -_weight(item, ceiling.level))
+    found = plans(value, tuple([item.cost for item in losing]), _scale(ceiling, rubric))
+    return tuple(_repair([losing[place] for place in places], to, rubric) for places, to in found)
 
 
 def _repair(chosen: Sequence[_Judgement], to: int, rubric: Rubric) -> Repair:
     """One repair is quoted; several are named by their domains."""
-    rules = tuple(item.rule.id for item in chosen)
+    rules = tuple(item.rule for item in chosen)
     if len(chosen) == 1:
         fr, en = _clause(chosen[0].fr), _clause(chosen[0].en)
         return Repair(
@@ -454,14 +416,17 @@ def _repair(chosen: Sequence[_Judgement], to: int, rubric: Rubric) -> Repair:
 
 def _reasons(record: Record, rubric: Rubric, ceiling: _Ceiling, costly: Sequence[_Judgement]) -> tuple[Reason, ...]:
     """Worst first; among equals the ceiling, then in the order of the rubric, in which they come."""
-    found = [*_ceiling_reasons(record, rubric), *[_reason(item, ceiling) for item in costly]]
-    return tuple(sorted(found, key=lambda item: (-item.loss, _KINDS.index(item.kind))))
+    found = [
+        *_ceiling_reasons(record.design_class, record.kind, rubric),
+        *[_reason(item, ceiling.level) for item in costly],
+    ]
+    return tuple(sorted(found, key=lambda item: (-item.loss, _PLACES[item.kind])))
 
 
-def _ceiling_reasons(record: Record, rubric: Rubric) -> list[Reason]:
+def _ceiling_reasons(design_class: str, kind: str, rubric: Rubric) -> list[Reason]:
     """The design and the kind of finding, where they allow less than the best grade."""
-    sources: list[tuple[str, Ceiling]] = [(record.design_class, rubric.ceilings[record.design_class])]
-    sources += [(record.kind, rubric.kinds[record.kind])] if record.kind in rubric.kinds else []
+    sources: list[tuple[str, Ceiling]] = [(design_class, rubric.ceilings[design_class])]
+    sources += [(kind, rubric.kinds[kind])] if kind in rubric.kinds else []
     return [
         Reason(
             rule=name,
@@ -477,11 +442,13 @@ def _ceiling_reasons(record: Record, rubric: Rubric) -> list[Reason]:
     ]
 
 
-def _reason(item: _Judgement, ceiling: _Ceiling) -> Reason:
-    capped = item.cap is not None and item.cap < ceiling.level
+@lru_cache(maxsize=2**12)
+def _reason(item: _Judgement, ceiling: int) -> Reason:
+    """Most reasons are checks that were not run, and these are the same for all findings."""
+    capped = item.cap is not None and item.cap < ceiling
     return Reason(
-        rule=item.rule.id,
-        check=item.rule.check,
+        rule=item.rule,
+        check=item.check,
         domain=item.domain,
         kind="cap" if capped else "not_run" if item.not_run else "loss",
         loss=_weight(item, ceiling),
@@ -490,13 +457,13 @@ def _reason(item: _Judgement, ceiling: _Ceiling) -> Reason:
     )
 
 
-def _weight(item: _Judgement, ceiling: _Ceiling) -> float:
+def _weight(item: _Judgement, ceiling: int) -> float:
     """Levels that the rule takes by itself."""
-    return item.loss if item.cap is None else max(item.loss, float(ceiling.level - item.cap))
+    return item.loss if item.cap is None else max(item.loss, float(ceiling - item.cap))
 
 
 def _caps(costly: Sequence[_Judgement]) -> tuple[Cap, ...]:
-    capped = [Cap(rule=item.rule.id, cap=item.cap, fr=item.fr, en=item.en) for item in costly if item.cap is not None]
+    capped = [Cap(rule=item.rule, cap=item.cap, fr=item.fr, en=item.en) for item in costly if item.cap is not None]
     return tuple(sorted(capped, key=lambda cap: cap.cap))
 
 
@@ -559,7 +526,8 @@ def _includes_no_effect(record: Record) -> bool:
     return ends is not None and ends[0] <= record.outcome.no_effect <= ends[1]
 
 
-def _is_precise_null(record: Record) -> bool:
+def is_precise_null(record: Record) -> bool:
+    """Whether the 90 % interval lies within plus or minus the smallest effect worth having (Schuirmann 1987)."""
     ends, smallest = interval(record.headline, Z_90), record.outcome.smallest_effect
     if ends is None or smallest is None:
         return False
@@ -576,45 +544,22 @@ def _verdict_of_sign(record: Record) -> Verdict:
     return "sign_positive" if direction == good else "sign_negative"
 
 
-# numbers in sentences ------------------------------------------------------------------------------------------------
+# sentences -----------------------------------------------------------------------------------------------------------
 
 
-def _blanks(rule: Rule, facts: _Facts, measured: float, labels: Labels, lang: Lang) -> dict[str, str]:
+def _filled(sentence: str, rule: Rule, facts: _Facts, value: float, labels: Labels, lang: Lang) -> str:
+    if not facts.explain:
+        return ""
+    return fill(sentence, lambda blank: _blank(blank, rule, facts, value, labels, lang))
+
+
+def _blank(blank: str, rule: Rule, facts: _Facts, measured: float, labels: Labels, lang: Lang) -> str:
     """Sentences write the check's own number, but for a rule that holds it against something: there the ratio."""
     found = facts.checks[rule.check]
-    value = found.value if rule.measure == "wwc_attrition" else measured
-    companion = facts.value(rule.companion) if rule.companion else None
-    subject = found.subject
-    return {
-        "{value}": "" if value is None else _written(value, rule, lang),
-        "{companion}": "" if companion is None else _points(companion, lang),
-        "{subject}": f" ({labels.get(subject, {}).get(lang, subject)})" if subject else "",
-    }
-
-
-def _written(value: float, rule: Rule, lang: Lang) -> str:
-    style, digits = rule.format.style, rule.format.digits
-    if style == "percent":
-        return f"{_number(100 * value, digits, lang)}{NBSP if lang == 'fr' else ''}%"
-    if style == "p_value":
-        return _p_value(value, digits, lang)
-    return "" if style == "code" else _number(value, digits, lang)
-
-
-def _p_value(value: float, digits: int, lang: Lang) -> str:
-    if value < SMALLEST_P:
-        return f"p{NBSP}<{NBSP}{_number(SMALLEST_P, 3, lang)}"
-    return f"p{NBSP}={NBSP}{_number(value, digits, lang)}"
-
-
-def _points(share: float, lang: Lang) -> str:
-    """A difference of shares in percentage points; French counts one up to 1,9."""
-    amount = 100 * share
-    if lang == "fr":
-        return f"{_number(amount, 1, lang)}{NBSP}point{'s' if amount >= 2 else ''}"
-    return f"{_number(amount, 1, lang)} percentage points"
-
-
-def _number(value: float, digits: int, lang: Lang) -> str:
-    text = f"{value:.{digits}f}"
-    return text.replace(".", ",") if lang == "fr" else text
+    if blank == "{value}":
+        value = found.value if rule.measure == "wwc_attrition" else measured
+        return "" if value is None else written(value, rule, lang)
+    if blank == "{companion}":
+        companion = facts.value(rule.companion or "")
+        return "" if companion is None else points(companion, lang)
+    return f" ({labels.get(found.subject, {}).get(lang, found.subject)})" if found.subject else ""

@@ -567,6 +567,8 @@ def _design_class(design: "Design", checks: tuple[dict[str, Any], ...]) -> str:
         return "randomised_cluster" if design.assignment == "cluster" else "randomised"
     if isinstance(design, DidDesign):
         return "event_study" if _measured(checks, "pretrend.periods") else "did"
+    if design.method == "synthetic_control":
+        return "synthetic_control"
     return "matching_pretest" if getattr(design, "baseline_outcome", None) else "matching"
 
 

@@ -13,7 +13,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -25,7 +25,7 @@ from evaluation.settings.fields import Flag, Frozen, Integer, Number, Slug, Text
 from evaluation.settings.params import FILE, read_params
 from evaluation.settings.portfolio import DesignClass
 from evaluation.settings.problems import Origin, from_validation, nearest
-from evaluation.settings.yaml12 import KeyPath
+from evaluation.settings.yaml12 import KeyPath, read_yaml
 
 Domain = Literal[
     "identification", "missing_data", "precision", "reporting", "measurement", "interference", "independence"
@@ -71,6 +71,7 @@ CHECKS: Mapping[str, tuple[float, float]] = {
     "independence.evaluator": (0, 2),
 }
 BLANKS = ("{value}", "{subject}", "{companion}")
+_KEPT = Path(__file__).with_name("rubrics")
 _BLANK = re.compile(r"\{[^{}]*\}|[{}]")
 
 
@@ -117,11 +118,6 @@ class Band(Frozen):
     fr: Text | None = None
     en: Text | None = None
 
-    def holds(self, value: float, power: float | None) -> bool:
-        """Whether the value, and the power where it is asked for, lies in this band."""
-        within = (self.at_most is None or value <= self.at_most) and (self.at_least is None or value >= self.at_least)
-        return within and (self.power_at_least is None or (power is not None and power >= self.power_at_least))
-
     @property
     def costs(self) -> bool:
         """Whether the band lowers the grade."""
@@ -162,9 +158,15 @@ def _known_blanks(value: str | None) -> str | None:
     return value
 
 
-def fill(sentence: str, blanks: Mapping[str, str]) -> str:
-    """The sentence with its blanks filled; `blanks` holds a text for each of BLANKS."""
-    return _BLANK.sub(lambda found: blanks[found[0]], sentence)
+def fill(sentence: str, text_of: Callable[[str], str]) -> str:
+    """The sentence with its blanks filled; `text_of` gives the text for each of BLANKS."""
+    return "".join([text_of(piece) if piece in BLANKS else piece for piece in _pieces(sentence)])
+
+
+@cache
+def _pieces(sentence: str) -> tuple[str, ...]:
+    """Text and blanks in turn, so that what fills a blank is never searched for blanks itself."""
+    return tuple(re.split(r"(\{[^{}]*\})", sentence))
 
 
 class Rule(Frozen):
@@ -224,7 +226,15 @@ class Rule(Frozen):
 
     def band(self, value: float, power: float | None = None) -> Band:
         """The first band that holds; the last one takes what is left."""
-        return next((band for band in self.bands if band.holds(value, power)), self.bands[-1])
+        for at_most, at_least, least, band in self._edges:
+            within = (at_most is None or value <= at_most) and (at_least is None or value >= at_least)
+            if within and (least is None or (power is not None and power >= least)):
+                return band
+        return self.bands[-1]
+
+    @cached_property
+    def _edges(self) -> tuple[tuple[float | None, float | None, float | None, Band], ...]:
+        return tuple((band.at_most, band.at_least, band.power_at_least, band) for band in self.bands)
 
 
 class Rubric(Frozen):
@@ -320,6 +330,32 @@ def read(root: Path | None = None) -> Rubric:
             fix=f"restore the section `rubric` of {FILE} from the repository",
         )
     return parse(params.rubric, line=params.line)
+
+
+def read_version(version: str, root: Path | None = None) -> Rubric:
+    """The rubric of this version, the one in force or an earlier one that was kept.
+
+    Raises:
+        ParametersError: there is none.
+    """
+    current, kept = read(root), versions()
+    if version == current.version:
+        return current
+    if version not in kept:
+        raise ParametersError(
+            code="E-EVI-071",
+            what="There is no rubric of this version.",
+            where=FILE,
+            found=version,
+            expected=listed([*kept, current.version]),
+            fix="name one of these versions; a rubric that is changed keeps its old text beside the earlier ones",
+        )
+    return parse(read_yaml(_KEPT / f"{version}.yaml").data, file=f"{version}.yaml")
+
+
+def versions() -> tuple[str, ...]:
+    """Earlier versions that were kept, oldest first."""
+    return tuple(sorted(file.stem for file in _KEPT.glob("*.yaml")))
 
 
 def parse(

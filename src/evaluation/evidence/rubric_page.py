@@ -9,12 +9,19 @@ _BASIS = {
     "benchmark": "benchmark: computed on studies whose answer is known",
     "house": "house: we say so",
 }
-_CONDITIONS = {"high_attrition": "only where the attrition of a trial is above the WWC's optimistic boundary"}
+_CONDITIONS = {
+    "high_attrition": "only where the attrition of a trial is above the WWC's optimistic boundary",
+    "several_cohorts": "only where units started at different dates",
+}
 _WAIVERS = {
     "precise_null": "not counted when the 90 % interval lies within the smallest effect worth having (a precise null)",
     "interval_includes_no_effect": "not counted when the interval includes no effect (that is a question of precision)",
 }
-_MEASURES = {"wwc_attrition": "0 below the cautious boundary, 1 below the optimistic one, 2 above"}
+_MEASURES = {
+    "wwc_attrition": "0 below the cautious boundary, 1 below the optimistic one, 2 above",
+    "share_of_effect": "over the size of the effect",
+    "share_of_smallest_effect": "over the smallest effect worth having",
+}
 
 
 _KINDS = """A claim, a take-up rate, a level and an unread result are not effects: no check is read for them. A sign

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.errors import InternalError
-from evaluation.impact import checks, finding_cross_section, finding_did, finding_tests, inference
+from evaluation.impact import checks, finding_cross_section, finding_did, finding_synthetic, finding_tests, inference
 from evaluation.impact.checks import Check
 from evaluation.impact.covariates import Floats
 from evaluation.impact.cross_section import clusters_of
@@ -208,5 +208,6 @@ def _reasons(rows: pd.DataFrame) -> list[str]:
 
 METHODS: Mapping[str, Callable[[Sample, Any, int], Parts]] = {
     "did": finding_did.parts,
+    "synthetic_control": finding_synthetic.parts,
     **dict.fromkeys(finding_cross_section.ESTIMATORS, finding_cross_section.parts),
 }

@@ -77,7 +77,7 @@ def claimed(record: Row, grade: Row, printed: Row, lang: Lang) -> words.Claimed:
         ci_low=headline["ci_low"],
         ci_high=headline["ci_high"],
         unit_kind=printed.get("unit_kind") or "none",
-        unit=(outcome.get("unit_fr") or outcome["unit"]) if lang == "fr" else outcome["unit"],
+        unit=locale.typography((outcome.get("unit_fr") or outcome["unit"]) if lang == "fr" else outcome["unit"], lang),
         comparison_mean=headline["comparison_mean"],
         smallest_effect=outcome["smallest_effect"],
         no_effect=outcome.get("no_effect") or 0.0,

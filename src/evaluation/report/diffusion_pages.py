@@ -24,7 +24,7 @@ RESULTS: Final = ("curves", "validation", "treatment", "funnels", "lessons", "pl
 FILES: Final[Mapping[Lang, str]] = {"fr": "diffusion.html", "en": "diffusion.html"}
 
 
-def view(results: Results, innovations: Sequence[Row], places: Mapping[str, Mapping[Lang, str]], lang: Lang) -> View:
+def view(results: Results, innovations: Sequence[Row], places: Mapping[str, Mapping[str, str]], lang: Lang) -> View:
     """The page.
 
     Args:
@@ -39,7 +39,7 @@ def view(results: Results, innovations: Sequence[Row], places: Mapping[str, Mapp
         "curves": [_drawn(series, results["treatment"], lang) for series in results["curves"]],
         "ceilings": [_ceilings(results["curves"], lang)],
         "checked": [_checked(results["validation"], results["curves"], lang), _narrow(results["validation"], lang)],
-        "massive": [_scenarios(results["treatment"], names, lang), _massive(results["treatment"], names, places, lang)],
+        "massive": [_scenarios(results["treatment"], names, lang), massive(results["treatment"], names, places, lang)],
         "funnels": [block for row in results["funnels"] for block in _funnel(row, names, lang)],
         "lessons": _lessons(results["lessons"], names, lang),
         "plans": [_plan(row, names, places, lang) for row in results["plans"]],
@@ -93,7 +93,7 @@ def _drawn(series: Row, treatment: Sequence[Row], lang: Lang) -> View:
         for row in treatment
         if _same_unit(row, series)
     ][:1]
-    unit, caution = said(series, "unit", lang).text, series["ceiling"][f"why_{lang}"]
+    unit, caution = said(series, "unit", lang).text, said(series["ceiling"], "why", lang).text
     drawing = fan_chart(
         diffusion_tables.points(series),
         diffusion_tables.fan(series),
@@ -137,7 +137,9 @@ def _ceilings(curves: Sequence[Row], lang: Lang) -> Markup:
             _word("part", "figures", lang): row["figures"],
             _word("part", "ceiling", lang): row["estimate"] if row["identified"] else None,
             _word("part", "interval", lang): _interval(row, lang),
-            _word("part", "identified", lang): _word("part", "yes", lang) if row["identified"] else row["why"],
+            _word("part", "identified", lang): _word("part", "yes", lang)
+            if row["identified"]
+            else locale.typography(row["why"], lang),
             _word("part", "potential", lang): row["potential"],
         }
         for row in diffusion_tables.ceilings(curves, lang).astype(object).to_dict("records")
@@ -199,9 +201,17 @@ def _scenarios(treatment: Sequence[Row], names: Mapping[str, str], lang: Lang) -
     return tables.html(tables.frame(rows), caption=_word("part", "scenarios", lang), lang=lang)
 
 
-def _massive(
-    treatment: Sequence[Row], names: Mapping[str, str], places: Mapping[str, Mapping[Lang, str]], lang: Lang
+def massive(
+    treatment: Sequence[Row], names: Mapping[str, str], places: Mapping[str, Mapping[str, str]], lang: Lang
 ) -> Markup:
+    """What massive treatment takes, one row an innovation and place: people, times today, money, workers, what binds.
+
+    Args:
+        treatment: rows of data/diffusion/treatment.json.
+        names: label of each innovation.
+        places: territory -> its name in each language.
+        lang: of the page.
+    """
     rows = [
         {
             _word("part", "innovation", lang): names[row["innovation"]],
@@ -211,7 +221,9 @@ def _massive(
         for row in treatment
         if row["massive"]
     ]
-    return tables.html(tables.frame(rows), caption=_word("part", "massive_table", lang), lang=lang)
+    return (
+        tables.html(tables.frame(rows), caption=_word("part", "massive_table", lang), lang=lang) if rows else Markup("")
+    )
 
 
 def _resources(found: Row, lang: Lang) -> dict[str, Any]:
@@ -233,7 +245,10 @@ def _funnel(row: Row, names: Mapping[str, str], lang: Lang) -> list[Any]:
     from evaluation.report.figures.spread import scale_funnel
 
     drawing = scale_funnel(diffusion_tables.funnel(row, lang), lang)
-    return [_figure(drawing, escape(names[row["innovation"]])), _list(row[f"to_collect_{lang}"])]
+    return [
+        _figure(drawing, escape(names[row["innovation"]])),
+        _list(locale.typography(line, lang) for line in row[f"to_collect_{lang}"]),
+    ]
 
 
 # lessons and plans ---------------------------------------------------------------------------------------------------
@@ -250,7 +265,7 @@ def _lessons(data: Row, names: Mapping[str, str], lang: Lang) -> list[Any]:
         }
         for row in data["lessons"]
     ]
-    table = tables.html(tables.frame(rows), caption=data[f"caution_{lang}"], lang=lang)
+    table = tables.html(tables.frame(rows), caption=said(data, "caution", lang).text, lang=lang)
     return [table, _list(_case(case, names, lang) for case in data["cases"])]
 
 
@@ -259,7 +274,7 @@ def _case(case: Row, names: Mapping[str, str], lang: Lang) -> Markup:
     return Markup("<b>{}</b> – {} {}").format(names[case["innovation"]], said(case, "lesson", lang).text, links)
 
 
-def _plan(row: Row, names: Mapping[str, str], places: Mapping[str, Mapping[Lang, str]], lang: Lang) -> Markup:
+def _plan(row: Row, names: Mapping[str, str], places: Mapping[str, Mapping[str, str]], lang: Lang) -> Markup:
     """One plan as a description list, from its mode to the date of its review."""
     facts: dict[str, Iterable[Any]] = {
         "mode": [_word("mode", row["mode"], lang)],
@@ -285,9 +300,10 @@ def _phase(row: Row, lang: Lang) -> str:
     return f"{_word('part', 'months', lang)} {months} – {said(row, 'what', lang)}"
 
 
-def _need_of(row: Row, places: Mapping[str, Mapping[Lang, str]], lang: Lang) -> str:
+def _need_of(row: Row, places: Mapping[str, Mapping[str, str]], lang: Lang) -> str:
     parts = [f"{head} {value}" for head, value in _resources(row, lang).items() if value]
-    return f"{_place(row['territory'], places, lang)} – {' ; '.join(parts)}"
+    told = " ; " if lang == "fr" else "; "
+    return locale.typography(f"{_place(row['territory'], places, lang)} – {told.join(parts)}", lang)
 
 
 def _indicator(row: Row, lang: Lang) -> str:
@@ -326,5 +342,5 @@ def _years(years: float | None, lang: Lang) -> str:
     return f"{locale.number(years, lang)} {_word('part', 'years', lang)}"
 
 
-def _place(territory: str, places: Mapping[str, Mapping[Lang, str]], lang: Lang) -> str:
+def _place(territory: str, places: Mapping[str, Mapping[str, str]], lang: Lang) -> str:
     return "France" if territory == "france" else Said(places[territory][lang]).text

@@ -55,6 +55,7 @@ class Inputs:
         synthesis: pooled estimates, posteriors and what was left out.
         bounds: bounds of the rules of decision, by section of `selection:` in params.yaml.
         places: rows of the test territories: figures, what to collect.
+        diffusion: content of the files of data/diffusion by name; empty before the stage diffusion has run.
     """
 
     difficulties: Sequence[Row]
@@ -77,6 +78,7 @@ class Inputs:
     synthesis: Row = field(default_factory=dict)
     bounds: Mapping[str, Row] = field(default_factory=dict)
     places: Sequence[Row] = ()
+    diffusion: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:
@@ -152,6 +154,7 @@ def read() -> Inputs:
         synthesis=_json_or_empty("evidence", "synthesis.json"),
         bounds=_bounds(params),
         places=_rows(portfolio.test_territories),
+        diffusion=_diffusion(),
     )
 
 
@@ -210,6 +213,10 @@ def _require_complete(inputs: Inputs) -> None:
     problems += [
         f"finding {name}" for row in inputs.decisions for name in row["findings"] if name not in inputs.records
     ]
+    found = (*inputs.synthesis.get("effects", ()), *inputs.synthesis.get("difficulties", {}).values())
+    pooled = [row["pooled"] for row in found]
+    used = {row["id"] for each in pooled for row in each.get("records", ())}
+    problems += [f"finding {name} of the synthesis" for name in sorted(used) if name not in inputs.records]
     problems += [f"grade of {name}" for name in sorted(inputs.records) if name not in inputs.grades]
     if problems:
         raise StaleError(
@@ -237,6 +244,13 @@ def _json(*parts: str) -> Any:
 
 def _json_or_empty(*parts: str) -> Any:
     return _json(*parts) if store.path("data", *parts).is_file() else {}
+
+
+def _diffusion() -> dict[str, Any]:
+    from evaluation.report.diffusion_pages import RESULTS
+
+    there = store.path("data", "diffusion", f"{RESULTS[0]}.json").is_file()
+    return {name: _json("diffusion", f"{name}.json") for name in RESULTS} if there else {}
 
 
 def _tables(record_id: str) -> dict[str, pd.DataFrame]:

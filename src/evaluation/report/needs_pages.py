@@ -177,7 +177,7 @@ def _weights(vote: Row, lang: Lang) -> Markup:
         return Markup("")
     rows = [
         {
-            t("priorities.level"): f"{variable} : {level}" if lang == "fr" else f"{variable}: {level}",
+            t("priorities.level"): _typed(f"{variable} : {level}", lang) if lang == "fr" else f"{variable}: {level}",
             **{t(f"priorities.share_{name}"): locale.percent(share, lang, digits=0) for name, share in shares.items()},
         }
         for variable, levels in found["margins"].items()
@@ -238,19 +238,21 @@ def _label(name: str, mark: str) -> Markup:
 def _load(load: Row, lang: Lang) -> Markup:
     """People concerned, then the product where it means something, then what is missing."""
     t = texts(lang)
-    people = load["parts"][0]
-    lines = [Markup("<b>{}</b>").format(_people(people, lang))]
-    if load["synthetic"] and people["known"]:
-        lines.append(Markup('<span class="small">{}</span>').format(said(people, "basis", lang)))
-    if load["high"] is not None:
-        lines.append(Markup("{}").format(_product(load, lang)))
+    counted = load["parts"][0]
+    lines = [Markup("<b>{}</b>").format(people(counted, lang))]
+    if load["synthetic"] and counted["known"]:
+        lines.append(Markup('<span class="small">{}</span>').format(said(counted, "basis", lang)))
+    product = burden(load, lang)
+    if product:
+        lines.append(Markup("{}").format(product))
     if load["missing"]:
         missing = ", ".join(t(f"priorities.part_{name}") for name in load["missing"])
         lines.append(Markup('<span class="small">{}</span>').format(t("priorities.missing", parts=missing)))
     return cells.stack(lines)
 
 
-def _people(part: Row, lang: Lang) -> str:
+def people(part: Row, lang: Lang) -> str:
+    """People concerned, a range where figures differ, or that they are to be counted."""
     t = texts(lang)
     if not part["known"]:
         return t("priorities.to_count")
@@ -258,8 +260,10 @@ def _people(part: Row, lang: Lang) -> str:
     return high if part["low"] == part["high"] else t("site.range", low=low, high=high)
 
 
-def _product(load: Row, lang: Lang) -> str:
-    """Bounds of the product, or its ceiling where a part is unknown; its unit is that of the people, times years."""
+def burden(load: Row, lang: Lang) -> str:
+    """Bounds of the product, or its ceiling where a part is unknown, in people times years; '' where it has none."""
+    if load["high"] is None:
+        return ""
     t, unit = texts(lang), texts(lang)("priorities.times_years", unit=said(load["parts"][0], "unit", lang))
     high = locale.people(load["high"], lang, unit)
     if load["missing"]:
@@ -378,7 +382,7 @@ def _reply(inputs: Inputs, row: Row, lang: Lang) -> View:
     text = t(
         f"priorities.reply_{row['status']}",
         label=label,
-        operator=row["operator"] or t("priorities.operator"),
+        operator=_typed(row["operator"], lang) or t("priorities.operator"),
         date=locale.date(day, lang) if day else "",
     )
     return {"text": Said(text), "words": said(row, "text", lang)}

@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from evaluation import store
 from evaluation.errors import ParametersError
-from evaluation.report import downloads, locale, needs_pages, proofs, tables, views
+from evaluation.report import (
+    decision_views,
+    diffusion_pages,
+    downloads,
+    innovation_views,
+    locale,
+    needs_pages,
+    proofs,
+    readers_pages,
+    tables,
+    territory_pages,
+    views,
+)
 from evaluation.report import inputs as room
 from evaluation.report.inputs import Inputs
 from evaluation.report.locale import NBSP, Lang
@@ -30,6 +42,8 @@ PAGES: Final[Mapping[Lang, Mapping[str, str]]] = {
         "portfolio": "innovations.html",
         "proofs": "preuves.html",
         "method": "methode.html",
+        "referrers": "prescripteurs.html",
+        "citizens": "citoyens.html",
     },
     "en": {
         "home": "index.html",
@@ -37,12 +51,15 @@ PAGES: Final[Mapping[Lang, Mapping[str, str]]] = {
         "portfolio": "innovations.html",
         "proofs": "proofs.html",
         "method": "method.html",
+        "referrers": "referrers.html",
+        "citizens": "citizens.html",
     },
 }
 FILES: Final[Mapping[Lang, Mapping[str, str]]] = {
     "fr": {"portfolio": "innovations.csv", "coverage": "couverture.csv"},
     "en": {"portfolio": "innovations.csv", "coverage": "coverage.csv"},
 }
+FOLDERS: Final[Mapping[str, str]] = {"innovation": "innovations", "territory": decision_views.FOLDER}
 _BOM: Final = "\ufeff"  # without it a French spreadsheet reads the accents of a UTF-8 file wrongly
 
 
@@ -125,22 +142,35 @@ def _pages(inputs: Inputs, lang: Lang, languages: Sequence[Lang], *, internal: b
         "portfolio": views.portfolio(inputs, lang),
         "proofs": proofs.proofs(inputs, lang),
         "method": views.method(inputs, lang),
+        "referrers": readers_pages.referrers(inputs, lang),
+        "citizens": readers_pages.citizens(inputs, lang),
     }
     site = {PAGES[lang][name]: page(name, view) for name, view in contents.items()}
     site |= {view["file"]: page(name, view) for name, view in needs_pages.views(inputs, lang).items()}
+    if inputs.diffusion:
+        view = diffusion_pages.view(inputs.diffusion, inputs.innovations, inputs.territories, lang)
+        site[view["file"]] = page("diffusion", view)
     for decision in inputs.decisions:
-        view = views.innovation(inputs, decision, lang)
-        site[f"innovations/{store.require_slug(view['id'])}.html"] = page("innovation", view)
+        view = innovation_views.innovation(inputs, decision, lang)
+        site[_below("innovation", view)] = page("innovation", view)
+    for place in inputs.places:
+        view = territory_pages.view(inputs, place, lang)
+        site[_below("territory", view)] = page("territory", view)
     site[FILES[lang]["portfolio"]] = _BOM + tables.csv(downloads.portfolio_frame(inputs, lang))
     site[FILES[lang]["coverage"]] = _BOM + tables.csv(downloads.coverage_frame(inputs, lang))
     return site
+
+
+def _below(name: str, view: Mapping[str, Any]) -> str:
+    """Where a page of its own folder stands, the same in every language."""
+    return f"{FOLDERS[name]}/{store.require_slug(view['id'])}.html"
 
 
 def _page(
     inputs: Inputs, lang: Lang, name: str, view: Mapping[str, Any], *, internal: bool, languages: Sequence[Lang]
 ) -> str:
     template = f"method.{lang}.html" if name == "method" else f"{name}.html"
-    up = "../" if name == "innovation" else ""
+    up = "../" if name in FOLDERS else ""
     return _environment().get_template(template).render(
         lang=lang,
         t=texts(lang),
@@ -152,6 +182,8 @@ def _page(
         other=_other(lang, languages, name, view, up),
         colon=f"{NBSP}:" if lang == "fr" else ":",
         versions=_versions(inputs, lang),
+        places=bool(inputs.places),
+        diffusion=diffusion_pages.FILES[lang] if inputs.diffusion else "",
         internal=internal,
         simulated=inputs.simulated or bool(view.get("simulated")),
         participation=needs_pages.concerning(inputs, name, view, lang),
@@ -167,7 +199,7 @@ def _other(lang: Lang, languages: Sequence[Lang], name: str, view: Mapping[str, 
     if "elsewhere" in view:
         target = view["elsewhere"][others[0]]
     else:
-        target = f"innovations/{view['id']}.html" if name == "innovation" else PAGES[others[0]][name]
+        target = _below(name, view) if name in FOLDERS else PAGES[others[0]][name]
     return {"lang": others[0], "href": f"{up}../{others[0]}/{target}"}
 
 

@@ -14,7 +14,7 @@ from evaluation.report.inputs import Inputs, Row, Said, said
 from evaluation.report.locale import Lang
 from evaluation.report.texts import read, texts
 
-_EXPERT_TABLES: Final = ("codebook", "balance")
+_EXPERT_TABLES: Final = ("codebook", "balance", "attrition_", "sensitivity")  # names, or how they begin
 _Z_95: Final = 1.959963984540054
 
 
@@ -164,6 +164,9 @@ def _figures(inputs: Inputs, record: Row, lang: Lang) -> list[View]:
     balance = inputs.tables.get(record["id"], {}).get("balance")
     if balance is not None and len(balance):
         drawn.append(("figure_balance", figures.love_plot(balance, lang)))
+    flow = inputs.tables.get(record["id"], {}).get("attrition_flow")
+    if flow is not None and len(flow):
+        drawn.append(("figure_attrition", figures.attrition_flow(flow, lang)))
     return [{"caption": t(f"proofs.{name}"), "markup": Markup(figures.svg(figure))} for name, figure in drawn if figure]  # noqa: S704
 
 
@@ -192,18 +195,34 @@ def _ends(row: Mapping[str, Any]) -> dict[str, float | None]:
     return {"estimate": estimate, "ci_low": low, "ci_high": high}
 
 
-def _tables(inputs: Inputs, record: Row, lang: Lang) -> list[Markup]:
-    """For experts: flow of rows, codebook, balance, all effects."""
+def _tables(inputs: Inputs, record: Row, lang: Lang) -> list[View]:
+    """For experts, each behind its name: flow of rows, codebook, balance, who was lost, sensitivity, all effects."""
     t = texts(lang)
     own = inputs.tables.get(record["id"], {})
+    chosen = [name for start in _EXPERT_TABLES for name in sorted(own) if name.startswith(start)]
     found = [(t("proofs.flow"), _flow(record, lang))]
-    found += [(t(f"proofs.{name}"), own[name]) for name in _EXPERT_TABLES if name in own]
+    found += [(_table_name(name, lang), _readable(own[name], lang)) for name in chosen]
     found.append((t("proofs.effects"), _effects(record, t, lang)))
     return [
-        tables.html(frame.astype(object), caption=caption, lang=lang, cards=False)
+        {
+            "caption": caption,
+            "markup": tables.html(frame.astype(object), caption=caption, lang=lang, cards=False),
+        }
         for caption, frame in found
         if len(frame)
     ]
+
+
+def _table_name(name: str, lang: Lang) -> str:
+    """The title of a table; its own name where nobody wrote one."""
+    return locale.typography(read(lang)["proofs"].get(name, name.replace("_", " ")), lang)
+
+
+def _readable(frame: pd.DataFrame, lang: Lang) -> pd.DataFrame:
+    """The same table without empty columns, its headers in words."""
+    headers = read(lang)["headers"]
+    named = {column: locale.typography(headers[column], lang) for column in frame.columns if column in headers}
+    return frame.dropna(axis="columns", how="all").rename(columns=named)
 
 
 def _flow(record: Row, lang: Lang) -> pd.DataFrame:

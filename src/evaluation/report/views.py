@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from evaluation.report import cards, cells, locale, tables, words
+from evaluation.report import cards, cells, locale, studies, synthesis_views, tables, words
 from evaluation.report.cards import View
 from evaluation.report.inputs import Inputs, Row, Said, said
 from evaluation.report.locale import Lang
@@ -15,8 +15,7 @@ from evaluation.report.texts import texts
 
 TEST: Final = "EXPERIMENTER"
 LACKING: Final = "DONNEES_INSUFFISANTES"
-STOPPED: Final = ("REVOIR", "NE_PAS_RETENIR")
-
+DECISIONS: Final = ("GENERALISER", "ETENDRE_SOUS_EVALUATION", TEST, "REVOIR", "NE_PAS_RETENIR", LACKING)
 
 GLOSSARY: Final[Mapping[str, Mapping[str, str]]] = {
     "difficulty": {"fr": "difficulté persistante", "en": "persistent difficulty"},
@@ -52,8 +51,11 @@ def home(inputs: Inputs, lang: Lang) -> View:
         "headline": words.headline(counts, lang),
         "ready": sum(count for decision, count in counts.items() if decision in words.SCALING),
         "test": counts[TEST],
-        "stopped": sum(counts[decision] for decision in STOPPED),
-        "lacking": counts[LACKING],
+        "tiles": [
+            (decision, counts[decision]) for decision in DECISIONS if counts[decision] or decision == DECISIONS[0]
+        ],
+        "studies": studies.worth_funding(inputs, lang),
+        "places": [(row["id"], said(row, "label", lang)) for row in inputs.places],
         "difficulties": [_difficulty_line(inputs, row, lang) for row in inputs.difficulties],
         "innovation_count": len(inputs.decisions),
         "groups": _to_test(inputs, lang),
@@ -71,27 +73,6 @@ def needs(inputs: Inputs, lang: Lang) -> View:
 def portfolio(inputs: Inputs, lang: Lang) -> View:
     """One table a difficulty, one line an innovation."""
     return {"sections": [_portfolio_section(inputs, row, lang) for row in inputs.difficulties]}
-
-
-def innovation(inputs: Inputs, decision: Row, lang: Lang) -> View:
-    """One innovation: decision first, then effects, cost, coverage, the unknown, what would change the decision."""
-    row = inputs.innovation(decision["innovation"])
-    records = inputs.records_of(row["id"])
-    findings = [{**cards.finding(inputs, each, lang), **cards.expert(inputs, each, lang)} for each in records]
-    coverage = inputs.coverage_of(row["id"])
-    return {
-        "id": row["id"],
-        "label": said(row, "label", lang),
-        "summary": said(row, "summary", lang),
-        "difficulty": _difficulty_link(inputs, decision["difficulty"], lang),
-        "decision": _decision(decision, lang),
-        "findings": findings,
-        "costs": _costs(inputs, row["id"], lang),
-        "coverage": [_coverage_sentence(entry, lang) for entry in coverage if entry.get("share") is not None],
-        "covered_here": _covered_here(coverage, lang),
-        "coverage_notes": _unique(said(entry, "note", lang) for entry in coverage if entry["territory"] == "france"),
-        "unknown": _unknown(inputs, row, coverage, lang),
-    }
 
 
 def method(inputs: Inputs, lang: Lang) -> View:
@@ -143,17 +124,18 @@ def _dates(inputs: Inputs, lang: Lang) -> View:
 
 
 def _difficulty_line(inputs: Inputs, row: Row, lang: Lang) -> View:
+    t = texts(lang)
     counts = Counter(decision["decision"] for decision in inputs.decisions if decision["difficulty"] == row["id"])
     return {
         "id": row["id"],
         "label": said(row, "label", lang),
         "said": said(row, "said", lang),
-        "test": counts[TEST],
-        "lacking": counts[LACKING],
+        "counts": ", ".join(f"{counts[name]} {t(f'tiles.{name}')}" for name in DECISIONS if counts[name]),
     }
 
 
-def _difficulty_link(inputs: Inputs, difficulty_id: str, lang: Lang) -> View:
+def difficulty_link(inputs: Inputs, difficulty_id: str, lang: Lang) -> View:
+    """Id and name of a difficulty."""
     return {"id": difficulty_id, "label": said(inputs.difficulty(difficulty_id), "label", lang)}
 
 
@@ -166,7 +148,7 @@ def _to_test(inputs: Inputs, lang: Lang) -> list[View]:
         if chosen:
             shown = [_portfolio_line(inputs, item, lang) for item in chosen[:_SHOWN_PER_DIFFICULTY]]
             more = len(chosen) - len(shown)
-            groups.append({**_difficulty_link(inputs, row["id"], lang), "shown": shown, "more": more})
+            groups.append({**difficulty_link(inputs, row["id"], lang), "shown": shown, "more": more})
     return groups
 
 
@@ -246,7 +228,7 @@ def _need_section(inputs: Inputs, row: Row, lang: Lang) -> View:
         "publics": [said(public, "label", lang) for public in row["publics"]],
         "where": said(row, "where", lang),
         "lasts": said(row, "persistence", lang),
-        "figures": _figures_table(
+        "figures": figures_table(
             figures, lang, caption=t("needs.figures_caption", difficulty=said(row, "label", lang))
         ),
         "disagreements": [said(entry, "text", lang) for entry in need.get("disagreements", ())],
@@ -254,10 +236,11 @@ def _need_section(inputs: Inputs, row: Row, lang: Lang) -> View:
             inputs, coverage, lang, caption=t("needs.covered_caption", difficulty=said(row, "label", lang))
         ),
         "territories": _territory_table(inputs, need, lang, caption=t("needs.territories")),
-        "territory_notes": _unique(
+        "territory_notes": unique(
             said(figure, "note", lang) for figures in need.get("territories", {}).values() for figure in figures
         ),
-        "collect": _unique([*_texts_of(row, "to_collect", lang), *_coverage_to_collect(coverage, lang)]),
+        "together": synthesis_views.of_difficulty(inputs, row["id"], lang),
+        "collect": unique([*_texts_of(row, "to_collect", lang), *_coverage_to_collect(coverage, lang)]),
         "innovations": [_innovation_link(inputs, item, lang) for item in _decisions_on(inputs, row["id"])],
     }
 
@@ -277,7 +260,8 @@ def _texts_of(row: Row, name: str, lang: Lang) -> list[Said]:
     return [Said(locale.typography(str(text), lang)) for text in own]
 
 
-def _figures_table(figures: Sequence[Row], lang: Lang, *, caption: str) -> Markup:
+def figures_table(figures: Sequence[Row], lang: Lang, *, caption: str) -> Markup:
+    """Write figures with their unit, year, source and reading, one a line."""
     t = texts(lang)
     rows = [
         {
@@ -315,15 +299,12 @@ def _portfolio_line(inputs: Inputs, decision: Row, lang: Lang) -> View:
         **_innovation_link(inputs, decision, lang),
         "finding": cards.finding(inputs, record, lang) if record else None,
         "others": max(0, len(inputs.records_of(decision["innovation"])) - 1),
-        "decision": _decision(decision, lang),
+        "decision": decided(decision, lang),
     }
 
 
-def _costs(inputs: Inputs, innovation_id: str, lang: Lang) -> list[View]:
-    return [cards.cost(row, lang) for row in inputs.costs if row["innovation"] == innovation_id]
-
-
-def _decision(decision: Row, lang: Lang) -> View:
+def decided(decision: Row, lang: Lang) -> View:
+    """Show a decision: its name, the rule that binds, the reason, what would change it, dates and owner."""
     return {
         "id": decision["decision"],
         "label": said(decision, "label", lang),
@@ -336,67 +317,6 @@ def _decision(decision: Row, lang: Lang) -> View:
     }
 
 
-def _coverage_sentence(row: Row, lang: Lang) -> View:
-    t = texts(lang)
-    text = t(
-        "innovation.coverage_share",
-        share=cells.share_text(row, lang),
-        kind=t(f"kinds.{row['share_kind']}"),
-    )
-    measures = [row["need"], *row.get("alternatives", ())]
-    return {
-        "text": text,
-        "reach": cells.figure(row["reach"], lang),
-        "needs": [cells.figure(figure, lang) for figure in measures],
-    }
-
-
-def _covered_here(coverage: Sequence[Row], lang: Lang) -> Markup:
-    """Need, people reached and share in the test territories; a number nobody counted is said to be unknown."""
-    t = texts(lang)
-    rows = [
-        {
-            t("columns.territory"): said(entry, "territory_label", lang).text,
-            t("columns.need"): _figure_or(entry.get("need"), t("innovation.to_count"), lang),
-            t("columns.reach"): _figure_or(entry.get("reach"), t("innovation.to_count"), lang),
-            t("columns.share"): cells.share(entry, lang),
-        }
-        for entry in coverage
-        if entry["territory"] != "france"
-    ]
-    caption = t("innovation.territory_caption")
-    return tables.html(tables.frame(rows), caption=caption, lang=lang) if rows else Markup("")
-
-
-def _figure_or(figure: Row | None, otherwise: str, lang: Lang) -> Markup:
-    return cells.figure(figure, lang) if figure else Markup("{}").format(otherwise)
-
-
-def _unknown(inputs: Inputs, row: Row, coverage: Sequence[Row], lang: Lang) -> list[str]:
-    """What a reader might take for known, and is not."""
-    t = texts(lang)
-    records = inputs.records_of(row["id"])
-    effects = [record for record in records if record["kind"] == "effect"]
-    bare = [record for record in effects if record["headline"]["ci_low"] is None]
-    unread = [record for record in records if record["kind"] == "not_read"]
-    gaps = {
-        t("innovation.unknown_claim"): not any(record["kind"] in ("effect", "sign_only") for record in records),
-        t("innovation.unknown_size"): any(record["kind"] == "sign_only" for record in records),
-        _counted_gap(t, "interval", len(bare), len(effects)): bool(bare),
-        _counted_gap(t, "read", len(unread), len(records)): bool(unread),
-        t("innovation.unknown_france"): not row["in_france"],
-        t("innovation.unknown_cost"): not any(
-            cost["innovation"] == row["id"] and cost["basis"] == "participant" for cost in inputs.costs
-        ),
-        t("innovation.unknown_coverage"): not any(entry.get("share") is not None for entry in coverage),
-    }
-    return [text for text, holds in gaps.items() if holds]
-
-
-def _counted_gap(t: Any, name: str, count: int, total: int) -> str:
-    suffix = "_one" if total == 1 or (name == "read" and count == 1) else ""
-    return str(t(f"innovation.unknown_{name}{suffix}", count=count, total=total))
-
-
-def _unique(items: Iterable[Said]) -> list[Said]:
+def unique(items: Iterable[Said]) -> list[Said]:
+    """Keep each text once, in order, and nothing empty."""
     return [item for item in dict.fromkeys(items) if item.text]

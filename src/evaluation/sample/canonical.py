@@ -31,11 +31,13 @@ from evaluation.settings.designs import (
     ExperimentDesign,
     MatchingDesign,
     Outcome,
+    SyntheticControlDesign,
     WeightingDesign,
 )
 
 Roles = dict[str, tuple[str, ...]]
 ArmDesign = ExperimentDesign | MatchingDesign | WeightingDesign  # designs whose rows are treated or not, once for all
+OverTime = DidDesign | SyntheticControlDesign  # designs whose units start at a date
 
 
 def prepare(design: Design, *, root: Path | None = None, files: Sequence[Path] | None = None) -> Sample:
@@ -58,11 +60,11 @@ def prepare(design: Design, *, root: Path | None = None, files: Sequence[Path] |
     used = list(dict.fromkeys(column for columns in roles.values() for column in columns))
     combined = combine(design, [*used, *roster_columns(design)], root=root, files=files)
     rows = _Rows(combined.table, design, _canonical(combined.table, design), list(combined.flow), list(combined.notes))
-    calendar = _place_in_time(rows, design) if isinstance(design, DidDesign) else _periods_of_a_trial(rows, design)
+    calendar = _place_in_time(rows, design) if isinstance(design, OverTime) else _periods_of_a_trial(rows, design)
     _mark_treated(rows, design)
     everyone = rows.frame
     _drop_incomplete(rows, design)
-    if isinstance(design, DidDesign):
+    if isinstance(design, OverTime):
         _balance(rows, design, calendar)
     if "period" in rows.frame and getattr(design, "assignment", "") == "individual":
         _drop_gaps(rows)
@@ -97,7 +99,7 @@ def _roles(design: Design) -> Roles:
     single = {
         "unit": design.unit,
         "period": getattr(design, "time", None) or getattr(getattr(design, "phase_in", None), "time", None),
-        "cohort": design.cohort.column or design.cohort.indicator if isinstance(design, DidDesign) else None,
+        "cohort": design.cohort.column or design.cohort.indicator if isinstance(design, OverTime) else None,
         "treated": design.treatment.column if isinstance(design, ArmDesign) else None,
         "weight": design.weight,
         "stratum": getattr(design, "strata", None),
@@ -141,7 +143,7 @@ def _column(probability: float | str | None) -> str | None:
 def _names(design: Design, roles: Roles) -> dict[str, str]:
     names = {"unit": "row"} | {name: columns[0] for name, columns in roles.items()}
     names |= {f"outcome_{i}": outcome.name for i, outcome in enumerate(design.outcomes, start=1)}
-    if isinstance(design, DidDesign):
+    if isinstance(design, OverTime):
         names |= {"treated": names.get("cohort", names["unit"]), "cohort": names.get("cohort", names["unit"])}
     return names
 
@@ -172,9 +174,9 @@ def _of_method(table: Table, design: Design) -> dict[str, pd.Series]:
         columns |= _of_experiment(table, design)
     if isinstance(design, MatchingDesign):
         columns |= _of_matching(table, design)
-    if isinstance(design, DidDesign | WeightingDesign):
+    if isinstance(design, OverTime | WeightingDesign):
         columns |= {name: categories(table, column) for name, column in _numbered("subgroup", design.subgroups).items()}
-    if isinstance(design, DidDesign):
+    if isinstance(design, OverTime):
         placebo = _numbered("placebo", design.placebo_outcomes)
         columns |= {name: numbers(table, column) for name, column in placebo.items()}
         if design.eligible:
@@ -280,7 +282,7 @@ class _Rows:
             self.drop(self.frame[column].isna(), step, f"'{name}' is missing", always=step == "missing_outcome")
 
 
-def _place_in_time(rows: _Rows, design: DidDesign) -> Calendar:
+def _place_in_time(rows: _Rows, design: OverTime) -> Calendar:
     """Periods and cohorts, from all rows: a unit's cohort does not depend on whether its outcome is known."""
     rows.frame["period"], calendar = read_periods(rows.table, design.time)
     rows.drop_missing("unit", "missing_unit", str(design.unit))
@@ -364,7 +366,7 @@ def _drop_incomplete(rows: _Rows, design: Design) -> None:
         rows.drop_missing(name, f"missing_{name}", str(source))
 
 
-def _balance(rows: _Rows, design: DidDesign, calendar: Calendar) -> None:
+def _balance(rows: _Rows, design: OverTime, calendar: Calendar) -> None:
     """Drop units with gaps from a balanced panel."""
     if design.panel == "balanced":
         _drop_gaps(rows)
@@ -384,7 +386,7 @@ def _drop_gaps(rows: _Rows) -> None:
 
 def _require_usable(rows: _Rows, design: Design, calendar: Calendar) -> None:
     _require_both_arms(rows, design)
-    if isinstance(design, DidDesign):
+    if isinstance(design, OverTime):
         _require_contrast_in_time(rows, design, calendar)
         if design.panel != "repeated_cross_section":
             _require_constant_groups(rows, design)
@@ -403,7 +405,7 @@ def _require_usable(rows: _Rows, design: Design, calendar: Calendar) -> None:
 def _require_both_arms(rows: _Rows, design: Design) -> None:
     treated = int(rows.frame["treated"].sum())
     comparison = len(rows.frame) - treated
-    if isinstance(design, DidDesign):
+    if isinstance(design, OverTime):
         untreated_yet = rows.frame["cohort"] > rows.frame["period"].max()
         comparison += treated if design.comparison == "not_yet_treated" else int(untreated_yet.fillna(False).sum())
     if not (treated and comparison):
@@ -420,7 +422,7 @@ def _require_both_arms(rows: _Rows, design: Design) -> None:
         )
 
 
-def _require_contrast_in_time(rows: _Rows, design: DidDesign, calendar: Calendar) -> None:
+def _require_contrast_in_time(rows: _Rows, design: OverTime, calendar: Calendar) -> None:
     first, last = int(rows.frame["period"].min()), int(rows.frame["period"].max())
     cohorts = rows.frame.drop_duplicates("unit")["cohort"]
     inside = cohorts[((cohorts > first) & (cohorts <= last)).fillna(False)]
@@ -453,7 +455,7 @@ def _note_outside(rows: _Rows, cohorts: pd.Series, first: int, last: int, calend
         rows.flow.append(FlowStep(step="outside_window", dropped=0, left=len(rows.frame), reason=reason))
 
 
-def _require_constant_groups(rows: _Rows, design: DidDesign) -> None:
+def _require_constant_groups(rows: _Rows, design: OverTime) -> None:
     single = {"territory": design.territory, "eligible": design.eligible}
     groups = _numbered("cluster", design.cluster) | _numbered("subgroup", design.subgroups)
     for name, column in (groups | {name: column for name, column in single.items() if column}).items():
@@ -472,7 +474,7 @@ def _require_constant_groups(rows: _Rows, design: DidDesign) -> None:
 def _require_varying(rows: _Rows, design: Design) -> None:
     named = [(name, column, 2) for name, column in _numbered("covariate", design.covariates).items()]
     named += [(f"outcome_{i}", outcome.name, 1) for i, outcome in enumerate(design.outcomes, start=1)]
-    if isinstance(design, DidDesign):
+    if isinstance(design, OverTime):
         named += [(name, column, 2) for name, column in _numbered("subgroup", design.subgroups).items()]
         named += [(name, column, 1) for name, column in _numbered("placebo", design.placebo_outcomes).items()]
         named += [("eligible", design.eligible, 2)] if design.eligible else []

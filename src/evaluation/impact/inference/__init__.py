@@ -19,6 +19,7 @@ from evaluation.impact.inference.few import MINIMUM_CLUSTERS
 from evaluation.impact.inference.joint import WaldTest, wald
 from evaluation.impact.inference.linearised import Sampling, linearised
 from evaluation.impact.inference.multiple import adjust, benjamini_hochberg, holm, romano_wolf, sharpened_q
+from evaluation.impact.inference.placebos import fewest_placebos, kept_interval, placebo_table, rank_p, shift_p
 from evaluation.impact.inference.pooling import pooled, pooled_sites
 from evaluation.impact.inference.randomisation import RandomisationTest, randomisation_test
 from evaluation.impact.inference.sets import interval_of_a_set
@@ -44,16 +45,21 @@ __all__ = [
     "benjamini_hochberg",
     "cluster_table",
     "covariance",
+    "fewest_placebos",
     "holm",
     "interval_of_a_set",
+    "kept_interval",
     "linearised",
     "multiplier_bands",
     "multiplier_draws",
+    "placebo_table",
     "pooled",
     "pooled_sites",
     "randomisation_test",
+    "rank_p",
     "romano_wolf",
     "sharpened_q",
+    "shift_p",
     "summarize",
     "summarize_together",
     "wald",

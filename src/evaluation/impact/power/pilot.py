@@ -39,9 +39,10 @@ def plan_like(sample: Sample, design: Design, changes: dict[str, Any] | None = N
         changes: keys of a plan that replace what was measured, such as another number of clusters.
 
     Raises:
-        DataError: a pilot whose spread cannot be measured.
+        DataError: a pilot of a method that is not planned, or whose spread cannot be measured.
         pydantic.ValidationError: a change that contradicts the design.
     """
+    _require_planned(design)
     fields = _of_panel(sample, design) if design.method == "did" else _of_arms(sample, design)
     fields |= {"level": round(1 - design.inference.level, 10), "outcomes": _family(design)}
     plan = PowerPlan.model_validate(fields | (changes or {}))
@@ -49,6 +50,19 @@ def plan_like(sample: Sample, design: Design, changes: dict[str, Any] | None = N
     if isinstance(study.design, Changes):
         study = replace(study, design=replace(study.design, covariance=_over_periods(sample, design)[0]))
     return plan, study
+
+
+def _require_planned(design: Design) -> None:
+    planned = ("did", *ESTIMATORS)
+    if design.method not in planned:
+        raise DataError(
+            code="E-IMP-327",
+            what="A study like this evaluation cannot be planned in this version.",
+            where=f"evaluation {design.id}",
+            found=f"method: {design.method}",
+            expected=f"method: one of {', '.join(planned)}",
+            fix="write a plan of the study you have in mind (docs/power.md)",
+        )
 
 
 def intra_cluster_correlation(values: Floats, codes: Floats) -> float:

@@ -1,12 +1,13 @@
-"""Stage evidence: published findings to records, a grade for every record, the synthesis; numbers for `dvc metrics`."""
+"""Stage evidence: published findings to records, grades, other schemes, the synthesis; numbers for `dvc metrics`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evaluation import store
-from evaluation.evidence import grading, portfolio_synthesis, published, record, rubric
+from evaluation.evidence import grading, portfolio_synthesis, published, record, rubric, schemes
 from evaluation.evidence.grading import Grade
 from evaluation.evidence.record import Record
+from evaluation.evidence.schemes import results
 from evaluation.pipeline.stages import Task, forget_others
 from evaluation.settings.params import read_params
 from evaluation.settings.portfolio import read_portfolio
@@ -15,11 +16,12 @@ PLOTTED = ("estimate", "ci_low", "ci_high")
 
 
 def run(task: Task) -> str:
-    """Write the published records, grade all records, write the metrics."""
+    """Write the published records, grade all records, put them through other schemes, write the metrics."""
     _write_published(published.from_portfolio(read_portfolio()))
     records = record.read_all()
     grades = grading.grade_all(records, rubric.read())
     grading.write_grades(grades)
+    results.write(grades, schemes.verdicts_of_all(records))
     _write_synthesis(records, grades)
     _write_metrics(records, grades)
     return f"{len(records)} records graded"

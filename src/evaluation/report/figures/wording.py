@@ -66,8 +66,10 @@ _GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "comparison_adjusted": ("comparaison, ajustée", "comparison, adjusted"),
 }
 _ESTIMATORS: Final[Mapping[str, tuple[str, str]]] = {
+    "augmented": ("contrôle synthétique augmenté", "augmented synthetic control"),
     "chosen": ("méthode choisie", "method chosen"),
     "covariate_balancing": ("score équilibrant les moyennes", "covariate-balancing score"),
+    "did": ("doubles différences", "difference-in-differences"),
     "doubly_robust": ("doublement robuste", "doubly robust"),
     "entropy_balancing": ("équilibrage par entropie", "entropy balancing"),
     "experiment": ("expérience (tirage au sort)", "experiment (random assignment)"),
@@ -76,8 +78,10 @@ _ESTIMATORS: Final[Mapping[str, tuple[str, str]]] = {
     "matched": ("différences de différences appariées", "matched difference-in-differences"),
     "raw_difference": ("écart brut", "raw difference"),
     "regression": ("régression", "regression"),
+    "sdid": ("doubles différences synthétiques", "synthetic difference-in-differences"),
     "stacked": ("comparaisons empilées", "stacked comparisons"),
     "sun_abraham": ("interactions par cohorte (Sun-Abraham)", "cohort interactions (Sun-Abraham)"),
+    "synthetic_control": ("contrôle synthétique", "synthetic control"),
     "triple": ("triples différences", "triple differences"),
     "two_by_two": ("deux groupes, deux périodes", "two groups, two periods"),
     "two_way_fixed_effects": ("effets fixes doubles", "two-way fixed effects"),

@@ -12,6 +12,7 @@ from evaluation.settings.designs.experiment import ExperimentDesign
 from evaluation.settings.designs.matching import MatchingDesign
 from evaluation.settings.designs.roster import Roster
 from evaluation.settings.designs.sources import Join, Source
+from evaluation.settings.designs.synthetic_control import SyntheticControlDesign
 from evaluation.settings.designs.variables import Cohort, Combination, Outcome, Treatment
 from evaluation.settings.designs.weighting import WeightingDesign
 
@@ -34,11 +35,12 @@ __all__ = [
     "Outcome",
     "Roster",
     "Source",
+    "SyntheticControlDesign",
     "Treatment",
     "WeightingDesign",
 ]
 
-LATER_METHODS = ("discontinuity", "instrument", "synthetic_control", "uncontrolled")
+LATER_METHODS = ("discontinuity", "instrument", "uncontrolled")
 LATER_KEYS = ("running", "instruments", "endogenous")
 
 DESIGNS: Mapping[str, type[Design]] = {
@@ -46,4 +48,5 @@ DESIGNS: Mapping[str, type[Design]] = {
     "did": DidDesign,
     "matching": MatchingDesign,
     "weighting": WeightingDesign,
+    "synthetic_control": SyntheticControlDesign,
 }
