@@ -326,6 +326,15 @@ def test_bounds_are_for_independent_sets(arms: Any, options: dict[str, Any], sta
     assert found["identification.sensitivity"].subject in ("a", "b")
 
 
+def test_hidden_factors_are_held_against_covariates_before_matching(arms: Any) -> None:
+    # All units, whatever the matching: matched ones would make any covariate, and so the yardstick, small.
+    drawn = _drawn(n=200)
+    found = [
+        _checks(arms, *drawn, **options)["identification.sensitivity"].value for options in ({}, {"caliper": 0.05})
+    ]
+    assert found[0] == found[1]
+
+
 def test_large_sets_and_no_covariates_are_not_run(arms: Any) -> None:
     x, treated = np.arange(100.0), np.arange(100) < 2
     found = _checks(arms, x, treated, {"x": x}, sets="full", distance="mahalanobis")

@@ -32,16 +32,20 @@ Hidden = sensitivity.OmittedVariable | str
 
 
 def hidden_factor(case: Case) -> Hidden:
-    """What an omitted variable would have to explain in a regression on the matched sample, or why it is unknown."""
+    """What an omitted variable would have to explain in a regression on all units, or why it is unknown.
+
+    Not on the matched sample: there covariates hardly say who is treated any more, and held against that every hidden
+    factor looks enormous. What covariates could do before is what a reader can compare with.
+    """
     column = outcomes_of(case.design)[0][0]
-    weights = case.sets(column).weights()
-    used = weights > 0
-    covariates = model_matrix(case.sample.frame[used], case.sample.names)
+    known = np.isfinite(case.sample.frame[column].to_numpy(dtype=float, na_value=np.nan))
+    frame = case.sample.frame[known]
+    covariates = model_matrix(frame, case.sample.names)
     if not covariates.labels:
         return "no covariates are named that a hidden factor could be held against"
-    outcome, treated = case.values(column)[used], case.treated[used].astype(float)
+    outcome, treated = case.values(column)[known], case.treated[known].astype(float)
     try:
-        return sensitivity.omitted_variable(outcome, treated, covariates, weights[used])
+        return sensitivity.omitted_variable(outcome, treated, covariates, frame["weight"].to_numpy(dtype=float))
     except EvaluationError as error:
         return error.what
 
@@ -62,8 +66,8 @@ def _multiple(found: Hidden) -> Check:
     multiple = min(found.multiple, UNBOUNDED)
     strongest = found.benchmarks.loc[found.benchmarks["multiple"].idxmin()]
     detail = (
-        f"a hidden factor {multiple:.3g} times as strong as {strongest['covariate']} would bring the matched sample's "
-        f"regression estimate {found.estimate:.6g} to zero; one that explains {found.robustness_value:.1%} of what is "
+        f"a hidden factor {multiple:.3g} times as strong as {strongest['covariate']} would bring the regression "
+        f"estimate of all units, {found.estimate:.6g}, to zero; one that explains {found.robustness_value:.1%} of what is "
         "left of both treatment and outcome does so too"
     )
     return checks.measured(SENSITIVITY, multiple, detail, str(strongest["covariate"]))
