@@ -67,8 +67,8 @@ def _multiple(found: Hidden) -> Check:
     strongest = found.benchmarks.loc[found.benchmarks["multiple"].idxmin()]
     detail = (
         f"a hidden factor {multiple:.3g} times as strong as {strongest['covariate']} would bring the regression "
-        f"estimate of all units, {found.estimate:.6g}, to zero; one that explains {found.robustness_value:.1%} of what is "
-        "left of both treatment and outcome does so too"
+        f"estimate of all units, {found.estimate:.6g}, to zero; one that explains {found.robustness_value:.1%} of what "
+        "is left of both treatment and outcome does so too"
     )
     return checks.measured(SENSITIVITY, multiple, detail, str(strongest["covariate"]))
 
