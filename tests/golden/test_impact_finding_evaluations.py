@@ -65,7 +65,7 @@ MORE = {
     "synthetic_control": {
         "synthetic.pre_fit_sd", "synthetic.rmspe_ratio_p", "synthetic.leave_one_out_change", "synthetic.donors",
     },
-    "matching": {"sensitivity.rosenbaum_gamma", "placebo.baseline_p"},
+    "matching": {"sensitivity.robustness_value", "sensitivity.rosenbaum_gamma", "placebo.baseline_p"},
     "weighting": {
         "sensitivity.robustness_value", "sensitivity.e_value", "sensitivity.oster_delta", "placebo.baseline_p",
     },

@@ -9,8 +9,9 @@ import pytest
 
 from evaluation.errors import ParametersError
 from evaluation.impact import finding, inference, matching
+from evaluation.impact.hidden_factor import hidden_factor
 from evaluation.impact.matched import Matches, corrected
-from evaluation.impact.matched_evidence import hidden_factor, own_checks, own_tables
+from evaluation.impact.matched_evidence import own_checks, own_tables
 from evaluation.impact.neighbours import nearest_with_replacement
 from evaluation.impact.score_error import score_adjustment
 
@@ -288,7 +289,7 @@ def test_influence_for_everybody_is_about_as_large_as_the_error(arms: Any) -> No
 
 def _checks(arms: Any, outcome: Any, treated: Any, covariates: Any, **options: Any) -> dict[str, Any]:
     case = matching.matched_case(*arms("matching", outcome, treated, covariates, **options))
-    return {check.check: check for check in own_checks(case, hidden_factor(case))}
+    return {check.check: check for check in own_checks(case, hidden_factor(case.sample, case.design))}
 
 
 def test_a_strong_effect_needs_a_strong_hidden_bias(arms: Any) -> None:
@@ -372,7 +373,7 @@ def test_the_baseline_outcome_is_a_placebo(arms: Any) -> None:
 
 def test_tables_are_aggregates(arms: Any) -> None:
     case = matching.matched_case(*arms("matching", *_drawn(), ratio=2))
-    tables = own_tables(case, hidden_factor(case))
+    tables = own_tables(case, hidden_factor(case.sample, case.design))
     assert tables["set_sizes"].to_dict("records")[0]["treated"] == 1
     sizes = tables["set_sizes"]
     assert (sizes["sets"] * sizes["comparison"]).sum() == tables["pair_distances"]["pairs"].sum()

@@ -9,7 +9,9 @@ import pytest
 from evaluation.evidence import record
 from evaluation.impact import finding, sensitivity, weighting
 from evaluation.impact.covariates import Covariates
-from evaluation.impact.weighting_evidence import METHODS, PLACEBO, SENSITIVITY
+from evaluation.impact.hidden_factor import SENSITIVITY
+from evaluation.impact.placebo_outcome import PLACEBO
+from evaluation.impact.weighting_evidence import METHODS
 from evaluation.sample import prepare
 from evaluation.settings.designs import WeightingDesign
 

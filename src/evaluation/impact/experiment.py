@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.impact import attrition, compliance, phase_in_result, subgroups
-from evaluation.impact.checks import Check, measured, not_run
+from evaluation.impact.checks import Check, measured
 from evaluation.impact.covariates import Floats, model_matrix
 from evaluation.impact.cross_section import (
     Block,
@@ -30,6 +30,7 @@ from evaluation.impact.cross_section import (
 from evaluation.impact.experiment_convention import Convention
 from evaluation.impact.experiment_regression import Comparison, Plan, arm_weights, comparison, with_both_arms
 from evaluation.impact.paired import Pairs
+from evaluation.impact.placebo_outcome import placebo_check
 from evaluation.sample import FlowStep
 
 if TYPE_CHECKING:
@@ -182,13 +183,8 @@ def _before_the_draw(sample: Sample, design: ExperimentDesign, convention: Conve
 
 
 def _placebo(block: Block, design: ExperimentDesign) -> Check:
-    row, name = block.table(design.inference.level).iloc[0], str(design.baseline_outcome)
-    if not np.isfinite(row["p_value"]):
-        return not_run("placebo.baseline_p", str(row["reason"]))
-    detail = (
-        f"difference in {name}, measured before the draw: {row['estimate']:.6g} (standard error {row['std_error']:.4g})"
-    )
-    return measured("placebo.baseline_p", float(row["p_value"]), detail, name)
+    check, _ = placebo_check(design, str(design.baseline_outcome), "measured before the draw", lambda: block)
+    return check
 
 
 # who took part because of the draw ------------------------------------------------------------------------------------

@@ -13,14 +13,14 @@ from evaluation.impact import checks, sensitivity
 from evaluation.impact.checks import Check
 from evaluation.impact.covariates import Covariates, Floats, model_matrix
 from evaluation.impact.cross_section import outcomes_of
+from evaluation.impact.hidden_factor import UNBOUNDED, Hidden, contour_points, hidden_factor_checks
 from evaluation.impact.matched import MatchedSets, Matches
 from evaluation.impact.matched_balance import standardised_balance
 from evaluation.impact.matched_outcome import Case, Mask
 from evaluation.impact.strata import NO_SET, Strata
 from evaluation.sample import FlowStep
 
-UNBOUNDED = 2.0**10  # what stands for a multiple without end, which a record cannot hold
-SENSITIVITY, GAMMA = "identification.sensitivity", "sensitivity.rosenbaum_gamma"
+GAMMA = "sensitivity.rosenbaum_gamma"
 DISTANCE_BINS = 20
 LARGE_SETS = 64  # members of a set that Rosenbaum bounds look at: beyond, the sets are subclasses, not matched sets
 
@@ -28,49 +28,13 @@ LARGE_SETS = 64  # members of a set that Rosenbaum bounds look at: beyond, the s
 # checks ---------------------------------------------------------------------------------------------------------------
 
 
-Hidden = sensitivity.OmittedVariable | str
-
-
-def hidden_factor(case: Case) -> Hidden:
-    """What an omitted variable would have to explain in a regression on all units, or why it is unknown.
-
-    Not on the matched sample: there covariates hardly say who is treated any more, and held against that every hidden
-    factor looks enormous. What covariates could do before is what a reader can compare with.
-    """
-    column = outcomes_of(case.design)[0][0]
-    known = np.isfinite(case.sample.frame[column].to_numpy(dtype=float, na_value=np.nan))
-    frame = case.sample.frame[known]
-    covariates = model_matrix(frame, case.sample.names)
-    if not covariates.labels:
-        return "no covariates are named that a hidden factor could be held against"
-    outcome, treated = case.values(column)[known], case.treated[known].astype(float)
-    try:
-        return sensitivity.omitted_variable(outcome, treated, covariates, frame["weight"].to_numpy(dtype=float))
-    except EvaluationError as error:
-        return error.what
-
-
 def own_checks(case: Case, hidden: Hidden) -> Iterator[Check]:
-    """How strong something that nobody measured would have to be."""
-    yield _multiple(hidden)
-    yield _gamma(case)
-
-
-def _multiple(found: Hidden) -> Check:
-    """Held against the strongest covariate (Cinelli and Hazlett 2020).
+    """How strong something that nobody measured would have to be.
 
     Rosenbaum's Γ is never below 1 and has no yardstick in the data, so that it cannot be what a rubric judges.
     """
-    if isinstance(found, str):
-        return checks.not_run(SENSITIVITY, found)
-    multiple = min(found.multiple, UNBOUNDED)
-    strongest = found.benchmarks.loc[found.benchmarks["multiple"].idxmin()]
-    detail = (
-        f"a hidden factor {multiple:.3g} times as strong as {strongest['covariate']} would bring the regression "
-        f"estimate of all units, {found.estimate:.6g}, to zero; one that explains {found.robustness_value:.1%} of what "
-        "is left of both treatment and outcome does so too"
-    )
-    return checks.measured(SENSITIVITY, multiple, detail, str(strongest["covariate"]))
+    yield from hidden_factor_checks(hidden)
+    yield _gamma(case)
 
 
 def _gamma(case: Case) -> Check:
@@ -143,8 +107,7 @@ def own_tables(case: Case, hidden: Hidden) -> dict[str, pd.DataFrame]:
         tables["pair_distances"] = _distance_bins(sets, case.space.points)
     tables["set_sizes"] = _set_sizes(case)
     if not isinstance(hidden, str):
-        points = hidden.benchmarks.assign(estimate=hidden.estimate, std_error=hidden.std_error, df=hidden.df)
-        tables["sensitivity"] = points.assign(multiple=points["multiple"].clip(upper=UNBOUNDED))
+        tables["sensitivity"] = contour_points(hidden)
     return tables
 
 

@@ -6,49 +6,32 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from scipy import special
-
-from evaluation.errors import EvaluationError
 from evaluation.impact import checks
 from evaluation.impact.checks import Check
 from evaluation.impact.covariates import covariate_columns
 from evaluation.impact.cross_section import Block
 from evaluation.impact.matched_outcome import Case
-
-PLACEBO = "placebo.baseline_p"
-NORMAL = 1.959963984540054  # of the two-sided 5 % test whose power is told
+from evaluation.impact.placebo_outcome import PLACEBO, not_named, placebo_check
 
 
 def placebo(case: Case, estimate: Callable[[Any, Any], Block]) -> tuple[Check, tuple[Block, ...]]:
-    """The effect on the baseline outcome, which should be none.
+    """The effect on the baseline outcome, which should be none, and its row of effects.
 
     Args:
         case: of the evaluation.
         estimate: headline of a sample and a design.
-
-    Returns:
-        The check, with the p-value and the power to see the smallest effect worth having; and its row of effects.
     """
     design = case.design
     if design.baseline_outcome is None or "baseline_outcome" not in case.sample.frame:
-        return checks.not_run(PLACEBO, "no measure of the outcome before the treatment is named"), ()
+        return not_named(), ()
     others = tuple(column for column in design.covariates if column != design.baseline_outcome)
     if not others and design.has_score and design.distance != "score":
         return checks.not_run(PLACEBO, "without the baseline outcome no covariate is left to match on"), ()
-    try:
-        block = _relabelled(estimate(*_without_baseline(case, others)), design.baseline_outcome)
-        row = block.table(design.inference.level).iloc[0]
-    except EvaluationError as error:
-        return checks.not_run(PLACEBO, error.what), ()
-    if not np.isfinite(row["p_value"]):
-        return checks.not_run(PLACEBO, str(row["reason"])), (block,)
-    detail = (
-        f"effect on {design.baseline_outcome}, which the treatment cannot have moved: {row['estimate']:.6g} (standard "
-        f"error {row['std_error']:.4g}), matched without it"
+    name = design.baseline_outcome
+    check, block = placebo_check(
+        design, name, "matched without it", lambda: _relabelled(estimate(*_without_baseline(case, others)), name)
     )
-    found = checks.measured(PLACEBO, float(row["p_value"]), detail, design.baseline_outcome)
-    return replace(found, power=_power(design, float(row["std_error"]))), (block,)
+    return check, () if block is None else (block,)
 
 
 def _without_baseline(case: Case, others: tuple[str, ...]) -> tuple[Any, Any]:
@@ -84,12 +67,3 @@ def _changes(case: Case, others: tuple[str, ...]) -> dict[str, Any]:
 def _relabelled(block: Block, owner: str) -> Block:
     labels = block.effects.labels.assign(term="placebo", outcome=owner, role="supporting")
     return replace(block, effects=replace(block.effects, labels=labels))
-
-
-def _power(design: Any, std_error: float) -> float | None:
-    """Probability that a 5 % test sees a placebo effect as large as the smallest effect worth having."""
-    smallest = design.primary.smallest_effect
-    if not smallest or not std_error > 0:
-        return None
-    shift = smallest / std_error
-    return float(special.ndtr(shift - NORMAL) + special.ndtr(-shift - NORMAL))

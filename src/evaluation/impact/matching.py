@@ -12,8 +12,9 @@ from evaluation.errors import DataError
 from evaluation.impact.checks import Check
 from evaluation.impact.cross_section import Block, CrossSection, outcomes_of, raw_difference, require_both_arms
 from evaluation.impact.distances import Space, place_units
+from evaluation.impact.hidden_factor import hidden_factor
 from evaluation.impact.matched import Matches
-from evaluation.impact.matched_evidence import hidden_factor, notes, own_checks, own_flow, own_tables
+from evaluation.impact.matched_evidence import notes, own_checks, own_flow, own_tables
 from evaluation.impact.matched_groups import group_blocks
 from evaluation.impact.matched_outcome import Case, outcome_block
 from evaluation.impact.matched_placebo import placebo
@@ -56,7 +57,7 @@ def estimate_with_evidence(sample: Sample, design: MatchingDesign) -> CrossSecti
     case = matched_case(sample, design)
     found = _effects(case)
     placebo_check, blocks = placebo_of(case)
-    hidden = hidden_factor(case)
+    hidden = hidden_factor(sample, design)
     return replace(
         found,
         blocks=(*found.blocks, *blocks),

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from evaluation.errors import EvaluationError
 from evaluation.impact import checks, sensitivity
 from evaluation.impact.checks import Check
 from evaluation.impact.covariates import covariate_columns, model_matrix
-from evaluation.impact.cross_section import Block, clusters_of, labels, outcomes_of, raw_difference
+from evaluation.impact.cross_section import Block, clusters_of, labels, observed, outcomes_of, raw_difference
+from evaluation.impact.hidden_factor import contour_points, hidden_factor, hidden_factor_checks
+from evaluation.impact.inference.bands import t_quantile
+from evaluation.impact.placebo_outcome import not_named, placebo_check
 from evaluation.impact.weighted_comparison import Comparison, as_effects, compare
 from evaluation.settings.designs.weighting import DoublyRobust, Experiment
 
@@ -25,11 +27,7 @@ if TYPE_CHECKING:
     from evaluation.sample import Sample
     from evaluation.settings.designs import WeightingDesign
 
-UNBOUNDED = 2.0**10  # what stands for a multiple without end, which a record cannot hold
-NORMAL = 1.959963984540054  # of the two-sided 5 % test whose power is told
-SENSITIVITY = "identification.sensitivity"
-OTHERS = ("sensitivity.robustness_value", "sensitivity.e_value", "sensitivity.oster_delta")
-PLACEBO = "placebo.baseline_p"
+OTHERS = E_VALUE, OSTER = "sensitivity.e_value", "sensitivity.oster_delta"
 EXPERIMENT = "benchmark.experiment_gap"
 # Other ways to make the same comparison; trimming, truncation and tolerances are left out of them.
 METHODS: Mapping[str, Mapping[str, object]] = {
@@ -75,71 +73,35 @@ def collect(sample: Sample, design: WeightingDesign, comparison: Comparison, hea
 def _hidden_factors(
     sample: Sample, design: WeightingDesign, headline: Block
 ) -> tuple[list[Check], dict[str, pd.DataFrame]]:
-    """How strong a factor that nobody measured must be to erase the effect, held against the covariates.
-
-    The yardsticks belong to the regression of the outcome on treatment and covariates with sampling weights alone.
-    After weighting no covariate says anything of the treatment any more, and against that any hidden factor looks
-    enormous; what the covariates were able to do before is what a reader can compare with.
-    """
-    column = outcomes_of(design)[0][0]
-    outcome = sample.frame[column].to_numpy(dtype=float)
-    treated = sample.frame["treated"].to_numpy(dtype=float)
-    covariates = model_matrix(sample.frame, sample.names)
-    try:
-        with np.errstate(divide="ignore"):  # covariates that explain all of the outcome
-            sampling = np.asarray(sample.frame["weight"], dtype=float)
-            found = sensitivity.omitted_variable(outcome, treated, covariates, sampling)
-        delta = sensitivity.oster_delta(outcome, treated, covariates.matrix)
-    except EvaluationError as error:
-        return [checks.not_run(name, error.what) for name in (SENSITIVITY, *OTHERS)], {}
-    made = [_multiple(found), _robustness_value(found), _e_value(design, headline, outcome, treated), _oster(delta)]
-    return made, {"sensitivity": _contour_points(found)}
-
-
-def _multiple(found: sensitivity.OmittedVariable) -> Check:
-    multiple = min(found.multiple, UNBOUNDED)
-    strongest = found.benchmarks.loc[found.benchmarks["multiple"].idxmin()]
-    detail = (
-        f"a hidden factor {multiple:.3g} times as strong as {strongest['covariate']} (which explains "
-        f"{strongest['r2_treatment']:.1%} of the rest of treatment and {strongest['r2_outcome']:.1%} of that of the "
-        f"outcome) would bring the {found.estimate:.6g} of the regression without weights to zero"
-    )
-    return checks.measured(SENSITIVITY, multiple, detail, str(strongest["covariate"]))
-
-
-def _robustness_value(found: sensitivity.OmittedVariable) -> Check:
-    detail = (
-        f"a factor that explains {found.robustness_value:.1%} of what is left of both treatment and outcome brings the "
-        f"{found.estimate:.6g} of the regression without weights to zero, {found.robustness_value_interval:.1%} its "
-        "interval"
-    )
-    return checks.measured(OTHERS[0], found.robustness_value, detail)
+    """How strong a factor that nobody measured must be to erase the effect, held against the covariates."""
+    found = hidden_factor(sample, design)
+    if isinstance(found, str):
+        return [*hidden_factor_checks(found), *(checks.not_run(name, found) for name in OTHERS)], {}
+    frame = sample.frame[observed(sample.frame, outcomes_of(design)[0][0])]
+    outcome, treated = (frame[name].to_numpy(dtype=float) for name in (outcomes_of(design)[0][0], "treated"))
+    delta = sensitivity.oster_delta(outcome, treated, model_matrix(frame, sample.names).matrix)
+    made = [*hidden_factor_checks(found), _e_value(design, headline, outcome, treated), _oster(delta)]
+    return made, {"sensitivity": contour_points(found)}
 
 
 def _e_value(design: WeightingDesign, headline: Block, outcome: np.ndarray, treated: np.ndarray) -> Check:
     row = headline.table(design.inference.level).iloc[0]
     spread = float(np.std(outcome[treated == 0], ddof=1)) if (treated == 0).sum() > 1 else 0.0
     if not (spread > 0 and np.isfinite(row["std_error"])):
-        return checks.not_run(OTHERS[1], "the outcome does not vary in the comparison group, or has no standard error")
+        return checks.not_run(E_VALUE, "the outcome does not vary in the comparison group, or has no standard error")
     found = sensitivity.e_value_of_difference(float(row["estimate"]), float(row["std_error"]), spread)
     detail = (
         f"risk ratio that a hidden factor must have with both treatment and outcome, through exp(0.91 d), d = "
         f"{row['estimate'] / spread:.3g} standard deviations; for the interval {found.interval:.3g}"
     )
-    return checks.measured(OTHERS[1], found.estimate, detail)
+    return checks.measured(E_VALUE, found.estimate, detail)
 
 
 def _oster(delta: float) -> Check:
     if not np.isfinite(delta):
-        return checks.not_run(OTHERS[2], "the covariates do not move the coefficient of treatment")
+        return checks.not_run(OSTER, "the covariates do not move the coefficient of treatment")
     detail = "how much more than the covariates the unobserved must be related to treatment, R² 1.3 times as large"
-    return checks.measured(OTHERS[2], delta, f"{detail}; from regressions without weights")
-
-
-def _contour_points(found: sensitivity.OmittedVariable) -> pd.DataFrame:
-    """What the contour figure needs: estimate, error and degrees of freedom, and the covariates as points."""
-    points = found.benchmarks.assign(estimate=found.estimate, std_error=found.std_error, df=found.df)
-    return points.assign(multiple=points["multiple"].clip(upper=UNBOUNDED))
+    return checks.measured(OSTER, delta, f"{detail}; from regressions without weights")
 
 
 # an outcome that cannot have moved ------------------------------------------------------------------------------------
@@ -148,20 +110,10 @@ def _contour_points(found: sensitivity.OmittedVariable) -> pd.DataFrame:
 def _placebo(sample: Sample, design: WeightingDesign) -> tuple[Check, tuple[Block, ...]]:
     """The effect on the outcome before the treatment, by the same method without that outcome among the covariates."""
     if design.baseline_outcome is None or "baseline_outcome" not in sample.frame:
-        return checks.not_run(PLACEBO, "no measure of the outcome before the treatment is named"), ()
-    try:
-        block = placebo_block(sample, design)
-        row = block.table(design.inference.level).iloc[0]
-    except EvaluationError as error:
-        return checks.not_run(PLACEBO, error.what), ()
-    if not np.isfinite(row["p_value"]):
-        return checks.not_run(PLACEBO, str(row["reason"])), (block,)
-    detail = (
-        f"effect on {design.baseline_outcome}, which the treatment cannot have moved: {row['estimate']:.6g} (standard "
-        f"error {row['std_error']:.4g}), weighted without it"
-    )
-    found = checks.measured(PLACEBO, float(row["p_value"]), detail, design.baseline_outcome)
-    return replace(found, power=_power(design, float(row["std_error"]))), (block,)
+        return not_named(), ()
+    said = "weighted without it"
+    check, block = placebo_check(design, design.baseline_outcome, said, lambda: placebo_block(sample, design))
+    return check, () if block is None else (block,)
 
 
 def placebo_block(sample: Sample, design: WeightingDesign) -> Block:
@@ -190,15 +142,6 @@ def _without(design: WeightingDesign, column: str | None) -> WeightingDesign:
     return design.model_copy(update=changes)
 
 
-def _power(design: WeightingDesign, std_error: float) -> float | None:
-    """Probability that a 5 % test sees a placebo effect as large as the smallest effect worth having."""
-    smallest = design.primary.smallest_effect
-    if not smallest or not std_error > 0:
-        return None
-    shift = smallest / std_error
-    return float(special.ndtr(shift - NORMAL) + special.ndtr(-shift - NORMAL))
-
-
 # other ways, and an experiment ----------------------------------------------------------------------------------------
 
 
@@ -215,12 +158,13 @@ def _estimators(sample: Sample, design: WeightingDesign, headline: Block) -> pd.
         ]
     rows.append({**_estimator_row(design, "raw_difference", raw_difference(sample, design)), "baseline": True})
     if design.experiment is not None:
-        rows.append(_experiment_row(design.experiment))
+        rows.append(_experiment_row(design.experiment, design.inference.level))
     return pd.DataFrame(rows)
 
 
-def _experiment_row(experiment: Experiment) -> dict[str, Any]:
-    estimate, half = experiment.estimate, NORMAL * experiment.std_error
+def _experiment_row(experiment: Experiment, level: float) -> dict[str, Any]:
+    critical = float(t_quantile(0.5 + level / 2, np.array([np.inf]))[0])
+    estimate, half = experiment.estimate, critical * experiment.std_error
     return {
         "estimator": "experiment", "chosen": False, "baseline": False, "estimate": estimate,
         "std_error": experiment.std_error, "ci_low": estimate - half, "ci_high": estimate + half, "reason": "",
