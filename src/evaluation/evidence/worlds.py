@@ -1,93 +1,165 @@
-"""Portfolios with planted truth, without micro-data: do grades, intervals and posteriors mean what they say?
+"""Planted worlds: portfolios whose true effects are known, seen through studies that can be biased.
 
-Worlds W0 to W7 plant true effects (in standard deviations, favourable above zero), designs with their grade, sampling
-error and bias. The bias of a finding of grade G has the standard deviation that `synthesis.bias_sd` declares for G,
-times the factor of the world: W6, where it is twice as large, shows what happens if the declaration is wrong.
+An innovation is worth scaling if its effect at scale exceeds its cost, both in standard deviations of the outcome. What
+is seen is an estimate of the true effect, with sampling error and the bias of its design, and the grade that says how
+large such biases are. In world W6 the grades lie: biases are twice what they say.
 
-| world | planted |
-|---|---|
-| W0 | no programme works |
-| W1 | half do nothing, a fifth harm (−.15, sd .05), three tenths work (.25, sd .10) |
-| W2 | all harm |
-| W3 | effects with heavy tails: t(3) around .06 with scale .10 |
-| W4 | as W1, biases of one portfolio correlated ½ |
-| W5 | as W1, effect at scale .6 of the effect and N(0, .1²) |
-| W6 | as W1, bias twice what the grade declares |
-| W7 | as W1, 200 programmes |
+    W0  all null              W4  biases share a common shock, correlation 0.5
+    W1  the mixture below     W5  effect at scale = 0.6 effect + N(0, 0.1^2)
+    W2  all harmful           W6  biases twice as large as declared
+    W3  heavy tails (t3)      W7  W1 with 200 innovations
 
-Source: reference note on validity, B8.
+W1: effects 50 % zero, 20 % N(-0.15, 0.05^2), 30 % N(0.25, 0.10^2); designs 25 % of standard error 0.08 without bias
+(grade 4), 50 % of 0.10 with bias N(0, 0.10^2) (grade 3), 25 % of 0.15 with bias N(0, 0.25^2) (grade 2); cost 0.10. The
+parameters are made up to be plausible (reference note B8); nothing here is an estimate. `graded` gives a world the
+biases that `synthesis.bias_sd` declares. `by_grade` says whether grades, intervals and posteriors mean what they say;
+what rules of choice lead to is in selection/trials.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
-from scipy import special
+from numpy.typing import NDArray
+from scipy import special, stats
 
 from evaluation.errors import ParametersError
-from evaluation.evidence import posterior
-from evaluation.evidence.posterior import Belief, Shrunk
+from evaluation.evidence.posterior import Belief, Shrunk, bias_sd, empirical_prior, shrink_variance
 from evaluation.settings.synthesis import Synthesis
 
-Array = np.ndarray
-Effects = Literal["null", "mixture", "harmful", "heavy"]
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
-WORTH = 0.10  # effect from which scaling pays, in the note
-MIXTURE = ((0.5, 0.0, 0.0), (0.2, -0.15, 0.05), (0.3, 0.25, 0.10))  # share, mean, sd
-HARMFUL = (-0.15, 0.05)
-HEAVY = (0.06, 0.10, 3)
+GRID = np.arange(-1.0, 1.5001, 0.01)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What is planted.
+    """How effects and studies come about.
 
     Attributes:
-        programmes: number in a portfolio.
-        effects: law of true effects.
-        designs: (share, grade, standard error) of the findings.
-        bias_factor: times the declared standard deviation of the bias.
+        shares, means, sds: of the parts of the mixture of effects.
+        degrees: of freedom of each part's t distribution; 0 = normal.
+        innovations: in a portfolio.
+        cost: of one person, in standard deviations of the outcome.
+        design_shares, std_errors, bias_sds, grades: of the designs; bias_sds are those that the grades declare.
+        lying: true bias sd / declared.
         bias_correlation: between the biases of one portfolio.
-        kept_at_scale, scale_sd: effect at scale = kept × effect + N(0, sd²).
+        scale_factor, scale_sd: effect at scale = factor x effect + N(0, sd^2).
     """
 
-    programmes: int = 20
-    effects: Effects = "mixture"
-    designs: tuple[tuple[float, int, float], ...] = ((0.25, 5, 0.08), (0.5, 3, 0.10), (0.25, 1, 0.15))
-    bias_factor: float = 1.0
+    name: str
+    shares: tuple[float, ...] = (0.5, 0.2, 0.3)
+    means: tuple[float, ...] = (0.0, -0.15, 0.25)
+    sds: tuple[float, ...] = (0.0, 0.05, 0.10)
+    degrees: int = 0
+    innovations: int = 20
+    cost: float = 0.10
+    design_shares: tuple[float, ...] = (0.25, 0.50, 0.25)
+    std_errors: tuple[float, ...] = (0.08, 0.10, 0.15)
+    bias_sds: tuple[float, ...] = (0.0, 0.10, 0.25)
+    grades: tuple[int, ...] = (4, 3, 2)
+    lying: float = 1.0
     bias_correlation: float = 0.0
-    kept_at_scale: float = 1.0
+    scale_factor: float = 1.0
     scale_sd: float = 0.0
 
+    def prior(self) -> Floats:
+        """Weights of the effect on GRID, (G,)."""
+        weights = np.zeros(len(GRID))
+        for share, mean, sd in zip(self.shares, self.means, self.sds, strict=True):
+            weights += share * _weights(mean, sd, self.degrees)
+        return np.asarray(weights / weights.sum(), dtype=np.float64)
 
+    def to_scale(self) -> Floats:
+        """Weights of the effect at scale for each effect, (G, G)."""
+        return np.array([_weights(self.scale_factor * effect, self.scale_sd, 0) for effect in GRID])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """Portfolios of one world, arrays (R, J).
+
+    Attributes:
+        at_scale: true effect at scale; truth: true effect where the study took place.
+        estimate, std_error: as seen; bias_sd, grade: as declared; true_bias_sd: as it is.
+    """
+
+    world: World
+    truth: Floats
+    at_scale: Floats
+    estimate: Floats
+    std_error: Floats
+    bias_sd: Floats
+    true_bias_sd: Floats
+    grade: Integers
+
+
+W1 = World(name="W1")
 WORLDS: Mapping[str, World] = {
-    "W0": World(effects="null"),
-    "W1": World(),
-    "W2": World(effects="harmful"),
-    "W3": World(effects="heavy"),
-    "W4": World(bias_correlation=0.5),
-    "W5": World(kept_at_scale=0.6, scale_sd=0.1),
-    "W6": World(bias_factor=2.0),
-    "W7": World(programmes=200),
+    "W0": replace(W1, name="W0", shares=(1.0,), means=(0.0,), sds=(0.0,)),
+    "W1": W1,
+    "W2": replace(W1, name="W2", shares=(1.0,), means=(-0.15,), sds=(0.05,)),
+    "W3": replace(W1, name="W3", degrees=3),
+    "W4": replace(W1, name="W4", bias_correlation=0.5),
+    "W5": replace(W1, name="W5", scale_factor=0.6, scale_sd=0.10),
+    "W6": replace(W1, name="W6", lying=2.0),
+    "W7": replace(W1, name="W7", innovations=200),
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Portfolios:
-    """Simulated findings, arrays (repetitions, programmes).
+def draw(world: World, portfolios: int, rng: np.random.Generator) -> Drawn:
+    """Portfolios of one world.
 
-    Attributes:
-        truth: effect of the programme where it was tested.
-        at_scale: its effect when it is scaled.
-        grade, std_error, estimate: of its finding.
+    Args:
+        world: how they come about.
+        portfolios: how many.
+        rng: random numbers.
+
+    Raises:
+        ParametersError: no portfolio, or shares of designs that do not sum to one.
     """
+    if portfolios < 1 or abs(sum(world.design_shares) - 1) > 1e-12:
+        raise ParametersError(
+            code="E-EVI-057",
+            what="this world cannot be simulated",
+            found=f"{portfolios} portfolios, designs with shares {list(world.design_shares)}",
+            expected="at least one portfolio, shares that sum to one",
+        )
+    shape = (portfolios, world.innovations)
+    part = rng.choice(len(world.shares), size=shape, p=world.shares)
+    noise = rng.standard_t(world.degrees, shape) if world.degrees else rng.standard_normal(shape)
+    truth = np.array(world.means)[part] + np.array(world.sds)[part] * noise
+    design = rng.choice(len(world.grades), size=shape, p=world.design_shares)
+    declared, std_error = np.array(world.bias_sds)[design], np.array(world.std_errors)[design]
+    shock = rng.standard_normal((portfolios, 1))
+    mixed = np.sqrt(world.bias_correlation) * shock + np.sqrt(1 - world.bias_correlation) * rng.standard_normal(shape)
+    bias = world.lying * declared * mixed
+    return Drawn(
+        world=world,
+        truth=truth,
+        at_scale=world.scale_factor * truth + world.scale_sd * rng.standard_normal(shape),
+        estimate=truth + bias + std_error * rng.standard_normal(shape),
+        std_error=std_error,
+        bias_sd=declared,
+        true_bias_sd=world.lying * declared,
+        grade=np.array(world.grades)[design],
+    )
 
-    truth: Array
-    at_scale: Array
-    grade: Array
-    std_error: Array
-    estimate: Array
+
+def _weights(mean: float, sd: float, degrees: int) -> Floats:
+    """Of one part on GRID; a point lies on its nearest point of the grid."""
+    weights = np.zeros(len(GRID))
+    if sd == 0:
+        weights[np.argmin(np.abs(GRID - mean))] = 1.0
+        return weights
+    z = (GRID - mean) / sd
+    density = stats.t.pdf(z, degrees) if degrees else stats.norm.pdf(z)
+    return np.asarray(density / density.sum(), dtype=np.float64)
+
+
+# what grades mean ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,146 +190,56 @@ class GradeRow:
     exaggeration: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """What a rule of choice did, on average over portfolios.
-
-    Attributes:
-        chosen: programmes for each portfolio.
-        false: share of the chosen whose effect at scale is below what is worth having.
-        harmful: share of the chosen whose effect at scale is below zero.
-        missed: share of the programmes worth having that were not chosen.
-        winners_curse: mean of estimate − truth among the chosen.
-    """
-
-    chosen: float
-    false: float
-    harmful: float
-    missed: float
-    winners_curse: float
+def graded(world: World, settings: Synthesis, grades: tuple[int, ...] = (5, 3, 1)) -> World:
+    """The world with these grades for its designs, and the biases that they declare."""
+    declared = tuple(float(bias_sd(grade, settings)) for grade in grades)
+    return replace(world, grades=grades, bias_sds=declared)
 
 
-def simulate(world: World, repetitions: int, seed: int, settings: Synthesis) -> Portfolios:
-    """Findings of many portfolios; the same seed gives the same ones.
-
-    Raises:
-        ParametersError: shares of designs that do not sum to one, or no repetition.
-    """
-    shares = np.array([share for share, _, _ in world.designs])
-    if repetitions < 1 or abs(shares.sum() - 1) > 1e-12:
-        raise ParametersError(
-            code="E-EVI-057",
-            what="this world cannot be simulated",
-            found=f"{repetitions} repetitions, designs with shares {shares.tolist()}",
-            expected="at least one repetition, shares that sum to one",
-        )
-    rng = np.random.Generator(np.random.Philox(seed))
-    shape = (repetitions, world.programmes)
-    truth = _effects(world, rng, shape)
-    design = rng.choice(len(shares), shape, p=shares)
-    grade = np.array([level for _, level, _ in world.designs])[design]
-    error = np.array([value for _, _, value in world.designs])[design]
-    shock = rng.standard_normal((repetitions, 1))
-    own, common = np.sqrt(1 - world.bias_correlation), np.sqrt(world.bias_correlation)
-    bias = world.bias_factor * posterior.bias_sd(grade, settings) * (own * rng.standard_normal(shape) + common * shock)
-    return Portfolios(
-        truth=truth,
-        at_scale=world.kept_at_scale * truth + world.scale_sd * rng.standard_normal(shape),
-        grade=grade,
-        std_error=error,
-        estimate=truth + bias + error * rng.standard_normal(shape),
-    )
+def own_belief(estimate: Floats, variance: Floats) -> Belief:
+    """One prior for each portfolio, from its own innovations (R, J)."""
+    mean, sd = empirical_prior(estimate, variance)
+    return Belief(mean=mean[:, None], sd=sd[:, None], basis="portfolio", programmes=estimate.shape[1])
 
 
-def beliefs(found: Portfolios, settings: Synthesis) -> Shrunk:
-    """Posteriors of all programmes, with the prior that each portfolio makes for itself."""
-    variance = found.std_error**2 + posterior.bias_sd(found.grade, settings) ** 2
-    return _own_prior(found, variance)
+def beliefs(drawn: Drawn, variance: Floats | None = None) -> Shrunk:
+    """Posteriors of all effects with the portfolio's own prior; the variance holds the declared bias if None."""
+    own = np.square(drawn.std_error) + np.square(drawn.bias_sd) if variance is None else variance
+    return shrink_variance(drawn.estimate, own, own_belief(drawn.estimate, own))
 
 
-def by_grade(found: Portfolios, settings: Synthesis) -> tuple[GradeRow, ...]:
+def by_grade(drawn: Drawn, level: float = 0.95) -> tuple[GradeRow, ...]:
     """Coverage, error and wrong signs of each grade that occurs, best grade first."""
-    z = float(special.ndtri(0.5 + settings.level / 2))
-    error = found.estimate - found.truth
-    inclusive = np.hypot(found.std_error, posterior.bias_sd(found.grade, settings))
-    shrunk = beliefs(found, settings)
+    z = float(special.ndtri(0.5 + level / 2))
+    error, shrunk = drawn.estimate - drawn.truth, beliefs(drawn)
     held = {
-        "conventional": np.abs(error) <= z * found.std_error,
-        "inclusive": np.abs(error) <= z * inclusive,
-        "posterior": np.abs(shrunk.mean - found.truth) <= z * shrunk.sd,
+        "conventional": np.abs(error) <= z * drawn.std_error,
+        "inclusive": np.abs(error) <= z * np.hypot(drawn.std_error, drawn.bias_sd),
+        "posterior": np.abs(shrunk.mean - drawn.truth) <= z * shrunk.sd,
     }
-    called = (np.abs(found.estimate) > z * found.std_error) & (found.truth != 0)
-    levels = sorted(np.unique(found.grade).tolist(), reverse=True)
-    return tuple(_row(level, found, error, held, called) for level in levels)
+    called = (np.abs(drawn.estimate) > z * drawn.std_error) & (drawn.truth != 0)
+    levels = sorted(np.unique(drawn.grade).tolist(), reverse=True)
+    return tuple(_row(grade, drawn, error, held, called) for grade in levels)
 
 
-def choose(found: Portfolios, chosen: Array, *, worth: float = WORTH) -> Choice:
-    """What a choice (repetitions, programmes) led to.
-
-    Args:
-        found: the portfolios.
-        chosen: True for the programmes chosen.
-        worth: the least effect that is worth having.
-    """
-    number = max(int(chosen.sum()), 1)
-    good = found.at_scale > worth
-    return Choice(
-        chosen=float(chosen.sum(axis=1).mean()),
-        false=float((chosen & ~good).sum() / number),
-        harmful=float((chosen & (found.at_scale < 0)).sum() / number),
-        missed=float((good & ~chosen).sum() / max(int(good.sum()), 1)),
-        winners_curse=float((found.estimate - found.truth)[chosen].mean()) if chosen.any() else 0.0,
-    )
+def calibrate(portfolios: int, seed: int, settings: Synthesis) -> dict[str, Any]:
+    """All worlds with the biases that grades declare, as plain data: rows by grade."""
+    worlds = {}
+    for number, (name, world) in enumerate(WORLDS.items()):
+        planted = graded(world, settings)
+        drawn = draw(planted, portfolios, np.random.default_rng([seed, number]))
+        rows = [asdict(row) for row in by_grade(drawn, settings.level)]
+        worlds[name] = {"world": asdict(planted), "grades": rows}
+    return {"portfolios": portfolios, "seed": seed, "worlds": worlds}
 
 
-def calibrate(repetitions: int, seed: int, settings: Synthesis) -> dict[str, Any]:
-    """All worlds as plain data: the rows by grade, and choices with and without what grades add."""
-    return {
-        "repetitions": repetitions,
-        "seed": seed,
-        "worlds": {name: _world(name, world, repetitions, seed, settings) for name, world in WORLDS.items()},
-    }
-
-
-def _world(name: str, world: World, repetitions: int, seed: int, settings: Synthesis) -> dict[str, Any]:
-    found = simulate(world, repetitions, seed + int(name[1:]), settings)
-    z = float(special.ndtri(0.5 + settings.level / 2))
-    plain = _own_prior(found, found.std_error**2)
-    choices = {
-        "significant": found.estimate > z * found.std_error,
-        "posterior_without_bias": plain.above(WORTH) > 0.8,
-        "posterior": beliefs(found, settings).above(WORTH) > 0.8,
-    }
-    return {
-        "world": asdict(world),
-        "grades": [asdict(row) for row in by_grade(found, settings)],
-        "choices": {rule: asdict(choose(found, chosen)) for rule, chosen in choices.items()},
-    }
-
-
-def _own_prior(found: Portfolios, variance: Array) -> Shrunk:
-    mean, sd = posterior.empirical_prior(found.estimate, variance)
-    own = Belief(mean=mean[:, None], sd=sd[:, None], basis="portfolio", programmes=int(found.truth.shape[1]))
-    return posterior.shrink_variance(found.estimate, variance, own)
-
-
-def _effects(world: World, rng: np.random.Generator, shape: tuple[int, int]) -> Array:
-    if world.effects == "null":
-        return np.zeros(shape)
-    if world.effects == "harmful":
-        return np.asarray(HARMFUL[0] + HARMFUL[1] * rng.standard_normal(shape))
-    if world.effects == "heavy":
-        return np.asarray(HEAVY[0] + HEAVY[1] * rng.standard_t(HEAVY[2], shape))
-    shares, means, sds = (np.array(column) for column in zip(*MIXTURE, strict=True))
-    kind = rng.choice(len(shares), shape, p=shares)
-    return np.asarray(means[kind] + sds[kind] * rng.standard_normal(shape))
-
-
-def _row(level: int, found: Portfolios, error: Array, held: Mapping[str, Array], called: Array) -> GradeRow:
-    mine = found.grade == level
+def _row(
+    level: int, drawn: Drawn, error: Floats, held: Mapping[str, NDArray[np.bool_]], called: NDArray[np.bool_]
+) -> GradeRow:
+    mine = drawn.grade == level
     number, share = int(mine.sum()), {name: float(table[mine].mean()) for name, table in held.items()}
     both = mine & called
-    estimate, truth = found.estimate[both], found.truth[both]
+    estimate, truth = drawn.estimate[both], drawn.truth[both]
     return GradeRow(
         grade=int(level),
         findings=number,

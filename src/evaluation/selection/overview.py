@@ -1,8 +1,8 @@
 """Tables of selection for experts: what was decided where, what would change it, and a portfolio under a budget.
 
 The tables of decisions come from data/selection and hold what was read and nothing else. No innovation of the portfolio
-has a net benefit yet, so that the budget is shown on a planted portfolio (worlds.py, world W1), marked as simulated in
-its every label: it says how the choice works, and nothing about any programme.
+has a net benefit yet, so that the budget is shown on a planted portfolio (world W1 of evidence/worlds.py), marked as
+simulated in its every label: it says how the choice works, and nothing about any programme.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,13 +15,13 @@ from scipy.special import ndtri
 
 from evaluation import store
 from evaluation.evidence.posterior import house_belief, shrink_variance
+from evaluation.evidence.worlds import WORLDS, draw
 from evaluation.selection import allocation, readouts
 from evaluation.selection.learning import value_of_test
 from evaluation.selection.program import Limits, Option, Program, program
 from evaluation.selection.rules import Rule, Situation, binding
 from evaluation.selection.trials import Study
 from evaluation.selection.value_chain import Chain, NormalBelief, Parts, simulate
-from evaluation.selection.worlds import WORLDS, draw
 from evaluation.settings.params import Params
 from evaluation.settings.policy import Span
 from evaluation.settings.synthesis import Prior

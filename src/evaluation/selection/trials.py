@@ -22,10 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.evidence.posterior import Belief, Shrunk, empirical_prior, house_belief, shrink_variance
+from evaluation.evidence.posterior import Belief, Shrunk, house_belief, shrink_variance
+from evaluation.evidence.worlds import GRID, Drawn, Floats, beliefs, own_belief
 from evaluation.selection.learning import value_of_phase_in, value_of_test
 from evaluation.selection.rules import Rule, Situation, binding
-from evaluation.selection.worlds import GRID, Drawn, Floats
 from evaluation.settings.synthesis import Prior
 
 Actions = NDArray[np.int64]
@@ -129,21 +129,17 @@ def significant(drawn: Drawn, _: Study | None = None) -> Course:
 
 def shrunk_without_bias(drawn: Drawn, _: Study | None = None) -> Course:
     """Fund what has P(effect > cost) > 0.8, with the standard error alone."""
-    return at_once(_above(drawn, np.square(drawn.std_error)) > 0.8)
+    return at_once(beliefs(drawn, np.square(drawn.std_error)).above(drawn.world.cost) > 0.8)
 
 
 def shrunk_with_bias(drawn: Drawn, _: Study | None = None) -> Course:
     """Fund what has P(effect > cost) > 0.8, with the bias that the grade declares."""
-    return at_once(_above(drawn, np.square(drawn.std_error) + np.square(drawn.bias_sd)) > 0.8)
+    return at_once(beliefs(drawn).above(drawn.world.cost) > 0.8)
 
 
 def at_once(chosen: NDArray[np.bool_]) -> Course:
     """A course that funds some, now, under the label."""
     return Course(first=np.where(chosen, FUND, STOP), funded=chosen, label=chosen)
-
-
-def _above(drawn: Drawn, variance: Floats) -> Floats:
-    return _posterior(drawn.estimate, variance).above(drawn.world.cost)
 
 
 # ours ----------------------------------------------------------------------------------------------------------------
@@ -160,7 +156,7 @@ def ours(ordered: Sequence[Rule], prior: Prior) -> Callable[[Drawn, Study, Float
     def course(drawn: Drawn, study: Study, news: Floats) -> Course:
         variance = np.square(drawn.std_error) + np.square(drawn.bias_sd)
         enough = drawn.world.innovations >= prior.empirical_from
-        belief = _prior(drawn.estimate, variance) if enough else house_belief(prior)
+        belief = own_belief(drawn.estimate, variance) if enough else house_belief(prior)
         before = shrink_variance(drawn.estimate, variance, belief)
         net = before.mean - drawn.world.cost
         about = {"cost": study.cost, "delay": study.delay}
@@ -213,16 +209,6 @@ def _situation(p_positive: float, p_harm: float, net: float, test: float, grade:
         displacement_open=False,
         capacity_plan=True,
     )
-
-
-def _prior(estimate: Floats, variance: Floats) -> Belief:
-    """One prior for each portfolio, from its own innovations."""
-    mean, sd = empirical_prior(estimate, variance)
-    return Belief(mean=mean[:, None], sd=sd[:, None], basis="portfolio", programmes=estimate.shape[1])
-
-
-def _posterior(estimate: Floats, variance: Floats) -> Shrunk:
-    return shrink_variance(estimate, variance, _prior(estimate, variance))
 
 
 def _as_prior(before: Shrunk) -> Belief:
@@ -300,13 +286,5 @@ def news_of(drawn: Drawn, study: Study, rng: np.random.Generator) -> Floats:
 
 def price_of_caution(drawn: Drawn, levels: Sequence[float]) -> list[tuple[float, Outcome]]:
     """What it costs to be more careful: P(effect > cost) above each level, without a test; for funders to choose."""
-    variance = np.square(drawn.std_error) + np.square(drawn.bias_sd)
-    p = _above(drawn, variance)
+    p = beliefs(drawn).above(drawn.world.cost)
     return [(level, outcome(drawn, at_once(p > level), Study())) for level in levels]
-
-
-def coverage_by_grade(drawn: Drawn) -> dict[int, float]:
-    """How often the 95 % interval, bias included, holds the true effect, by grade."""
-    half = 1.959963984540054 * np.sqrt(np.square(drawn.std_error) + np.square(drawn.bias_sd))
-    holds = np.abs(drawn.estimate - drawn.truth) <= half
-    return {int(grade): float(holds[drawn.grade == grade].mean()) for grade in sorted(set(drawn.grade.ravel()))}
