@@ -188,8 +188,12 @@ def test_a_dead_process_that_nobody_collected_counts_as_dead():
     short.wait()
 
 
-def test_a_dvc_that_works_is_left_alone(root, monkeypatch):
-    with subprocess.Popen([sys.executable, "-c", "input()", "dvc", "repro"], stdin=subprocess.PIPE) as living:
+def test_a_dvc_that_works_is_left_alone():
+    # Its name is not in the table of processes until it has begun: it says so first.
+    command = [sys.executable, "-c", "print('begun', flush=True); input()", "dvc", "repro"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as living:
+        assert living.stdout is not None
+        assert living.stdout.readline().strip() == b"begun"
         assert dvc._is_at_work({"pid": living.pid})
         living.communicate(b"\n")
 
