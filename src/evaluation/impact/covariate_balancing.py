@@ -67,7 +67,6 @@ def balancing_score(
         design=design,
         linear=linear,
         probability=expit(linear),
-        slope=expit(linear) * expit(-linear),
         influence=len(treated) * np.linalg.solve(hessian, score.T).T @ back.T,
         left_out=tuple(labels[~kept]),
     )

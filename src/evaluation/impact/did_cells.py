@@ -193,13 +193,16 @@ def _compared_arms(focal: Arm, others: Arm, factor: Factor | None, score: _Score
         focal, others = focal.without(slopes), others.without(slopes)
     pull = focal.w * (m / focal.w.sum())
     mean, center = pull @ focal.y / m, pull @ focal.x / m
-    of_focal = pull[:, None] * (focal.y - mean)
-    of_others = np.zeros_like(others.y)
-    if score is not None:
+    of_focal = focal.y - mean
+    of_focal *= pull[:, None]
+    if score is None:
+        of_others = np.zeros_like(others.y)
+    else:
         pull = score.weights[m1:] * (m / score.weights.sum())
         other, center = pull @ others.y / m, center - pull @ others.x / m
         mean = mean - other
-        of_others = pull[:, None] * (other - others.y)
+        of_others = other - others.y
+        of_others *= pull[:, None]
         through_score = others.x.T @ of_others / m
         of_focal += _product(score.influence[:m1], through_score)
         of_others += _product(score.influence[m1:], through_score)

@@ -425,7 +425,8 @@ class Store:
                 column[cohort][k] = len(column[cohort])
         counts = _counts(table, np.array([len(taken) for taken in column]))
         widths = np.diff(np.append(counts.first, counts.n_atoms))
-        tables = tuple(np.zeros((size, width)) for size, width in zip(np.diff(table.bounds), widths, strict=True))
+        sizes = zip(np.diff(table.bounds), widths, strict=True)
+        tables = tuple(np.zeros(size, order="F") for size in sizes)  # columns are what is written
         for cohort, values in enumerate(tables):
             values[:, len(column[cohort])] = table.weight[table.rows(cohort)]
             values[:, len(column[cohort]) + 1 :] = 1.0

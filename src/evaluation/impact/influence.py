@@ -100,11 +100,7 @@ class Influence:
 
     def dense(self) -> Array:
         """(n, K), formed."""
-        if (
-            self.coefficients is None
-            and len(self.atoms.blocks) == 1
-            and self.atoms.blocks[0].rows == slice(0, len(self))
-        ):
+        if self._is_dense():
             return self.atoms.blocks[0].values
         out = np.zeros(self.shape)
         for block in self.atoms.blocks:
@@ -154,12 +150,14 @@ class Influence:
         return size if self.coefficients is None else size @ np.abs(self.coefficients)
 
     def sums(self, codes: Array, n_codes: int) -> Array:
-        """Sums of ψ by code, (G, K).
+        """Sums of ψ by code, (G, K); ψ itself, not a copy, where each unit has the code of its position.
 
         Args:
             codes: (n,) from 0 to n_codes - 1.
             n_codes: G.
         """
+        if self._is_dense():
+            return sums_by(self.atoms.blocks[0].values, codes, n_codes)
         out = np.zeros((n_codes, self.shape[1]))
         for block in self.atoms.blocks:
             here = codes[block.rows]
@@ -199,6 +197,11 @@ class Influence:
 
     def __len__(self) -> int:
         return self.atoms.n_units
+
+    def _is_dense(self) -> bool:
+        """Whether ψ itself is what is stored."""
+        blocks = self.atoms.blocks
+        return self.coefficients is None and len(blocks) == 1 and blocks[0].rows == slice(0, len(self))
 
     def _matrix(self) -> Array:
         return np.eye(self.atoms.n_atoms) if self.coefficients is None else self.coefficients

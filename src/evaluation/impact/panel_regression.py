@@ -16,7 +16,14 @@ from scipy import linalg
 
 from evaluation.errors import DataError
 from evaluation.impact.covariates import independent_columns
-from evaluation.impact.regression import Grouping, Regression, least_squares_by_blocks, require_complete, triangle
+from evaluation.impact.regression import (
+    PIECE_ROWS,
+    Grouping,
+    Regression,
+    least_squares_by_blocks,
+    require_complete,
+    triangle,
+)
 from evaluation.impact.within import Panel, take_out
 
 Array = np.ndarray
@@ -135,8 +142,7 @@ class _Left:
     def of(
         cls, outcome: Array, regressors: Array, names: Sequence[str], unit: Any, period: Array | None, w: Array | None
     ) -> _Left:
-        columns = _columns(outcome, regressors, names)
-        before = _lengths(columns)
+        columns, before = _columns(outcome, regressors, names)
         panel = Panel.of(unit, period)
         after = take_out(columns, panel, w)
         return cls(columns=columns, moves=after > ABSORBED * before, panel=panel)
@@ -144,21 +150,23 @@ class _Left:
     def labelled(self, fit: Regression, unit: Any) -> Regression:
         panel = self.panel
         grouping = Grouping(codes=panel.codes[0], ids=panel.ids, size=panel.size)
-        return replace(fit, units=pd.Index(unit), absorbed=panel.codes, grouping=grouping)
+        units = pd.Index(unit, copy=False)  # there may be millions
+        return replace(fit, units=units, absorbed=panel.codes, grouping=grouping)
 
 
-def _columns(outcome: Array, regressors: Array, names: Sequence[str]) -> Array:
-    """(k + 1, N) regressors and outcome, one after the other."""
+def _columns(outcome: Array, regressors: Array, names: Sequence[str]) -> tuple[Array, Array]:
+    """(k + 1, N) copies of regressors and outcome, one after the other, and (k + 1,) their lengths."""
     x, y = np.asarray(regressors, dtype=float), np.asarray(outcome, dtype=float)
     columns = np.empty((x.shape[1] + 1, len(y)))
-    columns[:-1], columns[-1] = x.T, y
-    if not np.isfinite(_lengths(columns)).all():
+    squares = np.zeros(len(columns))
+    for j, source in enumerate((*x.T, y)):
+        for start in range(0, len(y), PIECE_ROWS):  # measured while the copy is in the cache
+            piece = columns[j, start : start + PIECE_ROWS]
+            piece[:] = source[start : start + PIECE_ROWS]
+            squares[j] += piece @ piece
+    if not np.isfinite(squares).all():
         require_complete(y, x, y, names)
-    return columns
-
-
-def _lengths(columns: Array) -> Array:
-    return np.sqrt([column @ column for column in columns])
+    return columns, np.sqrt(squares)
 
 
 def _weights(weights: Array | None) -> Array | None:

@@ -18,6 +18,7 @@ ITERATIONS = 50
 HALVINGS = 30
 # A step of this size (in standard deviations of the covariates) is no step: rounding is 1e-16 times the condition.
 CONVERGED = 1e-10
+NEXT = 1e-13  # nor is this for the next step, which Newton's last ones foretell
 SAFE_MOVE = 1.0  # of any linear predictor of a logit: Newton's step then never lowers the likelihood
 SOME_ROWS = 10_000  # rows whose coefficients are the first guess for many more
 CONDITIONED = 1e-3  # ratio of pivots below which a Newton step is taken by QR
@@ -34,7 +35,6 @@ class Propensity:
         design: (n, k) columns that were used, the intercept first.
         linear: (n,) linear predictor.
         probability: (n,) probability of treatment.
-        slope: (n,) derivative of the probability with respect to the linear predictor.
         influence: (n, k) rows with coefficients - truth ~ mean(influence); (0, k) where it was not asked for.
         left_out: labels of columns that are constant or combinations of earlier ones.
     """
@@ -45,9 +45,13 @@ class Propensity:
     design: Floats
     linear: Floats
     probability: Floats
-    slope: Floats
     influence: Floats
     left_out: tuple[str, ...]
+
+    @property
+    def slope(self) -> Floats:
+        """(n,) derivative of the probability with respect to the linear predictor."""
+        return _slope(self.linear, self.link)
 
 
 def fit_propensity(
@@ -100,7 +104,6 @@ def fit_propensity(
         design=design,
         linear=linear,
         probability=expit(linear) if link == "logit" else ndtr(linear),
-        slope=_slope(linear, link),
         influence=_influence(scaled, back, linear, treated, weights, link) if influence else np.empty((0, len(beta))),
         left_out=tuple(np.array(labels, dtype=object)[~kept]),
     )
@@ -157,7 +160,7 @@ def _influence(
 def _newton(
     design: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link, labels: tuple[str, ...], start: Floats
 ) -> Floats:
-    beta, step = start, np.ones(design.shape[1])
+    beta, step = start, np.full(design.shape[1], np.nan)  # no step was taken yet
     linear = design @ beta if beta.any() else np.zeros(len(design))
     for _ in range(ITERATIONS):
         last, step = step, _newton_step(design, weights, *_derivatives(linear, treated, link))
@@ -167,22 +170,34 @@ def _newton(
         move = design @ step
         share = _share_of_step(linear, move, treated, weights, link)
         beta, linear = beta + share * step, linear + share * move
-        if np.abs(step).max() <= CONVERGED * (1 + np.abs(beta).max()):
+        size, scale = np.abs(step).max(), 1 + np.abs(beta).max()
+        if size <= CONVERGED * scale or _next_step(size, np.abs(last).max()) <= NEXT * scale:
             return beta
     raise _separation(labels, step)
+
+
+def _next_step(step: float, last: float) -> float:
+    """c step² with c = step / last², as quadratic convergence has it; no better than this one while steps grow."""
+    return step * min((step / last) ** 2, 1.0)
 
 
 def _newton_step(design: Floats, weights: Floats, score: Floats, information: Floats) -> Floats:
     """Solve (X'WX) step = X'(w score), W = w information."""
     curvature = weights * np.maximum(information, 1e-300)
-    try:
-        lower = np.linalg.cholesky(design.T @ (design * curvature[:, None]))
-    except np.linalg.LinAlgError:
-        return _step_by_qr(design, weights, score, curvature)
-    diagonal = np.diag(lower)
-    if diagonal.min() <= CONDITIONED * diagonal.max():
+    lower = _factor(design, curvature)
+    if lower is None:
         return _step_by_qr(design, weights, score, curvature)
     return np.asarray(np.linalg.solve(lower.T, np.linalg.solve(lower, design.T @ (weights * score))))
+
+
+def _factor(design: Floats, weights: Floats) -> Floats | None:
+    """L with X'WX = LL'; None where forming X'WX loses too many digits."""
+    try:
+        lower = np.asarray(np.linalg.cholesky(design.T @ (design * weights[:, None])))
+    except np.linalg.LinAlgError:
+        return None
+    diagonal = np.diag(lower)
+    return None if diagonal.min() <= CONDITIONED * diagonal.max() else lower
 
 
 def _step_by_qr(design: Floats, weights: Floats, score: Floats, curvature: Floats) -> Floats:
@@ -235,7 +250,8 @@ def _log_density(linear: Floats) -> Floats:
 
 
 def _inverse_information(design: Floats, weights: Floats) -> Floats:
-    r = np.linalg.qr(design * np.sqrt(weights)[:, None], mode="r")
+    lower = _factor(design, weights)
+    r = np.linalg.qr(design * np.sqrt(weights)[:, None], mode="r") if lower is None else lower.T
     half = np.linalg.solve(r, np.eye(len(r)))
     inverse: Floats = half @ half.T
     return inverse

@@ -162,6 +162,8 @@ class Regression:
     @property
     def n_rows(self) -> int:
         """Number of rows that count: those with a positive weight."""
+        if self.weights.strides == (0,):  # one number for all
+            return len(self.weights) if self.weights[0] > 0 else 0
         return int(np.count_nonzero(self.weights > 0))
 
     @property

@@ -17,7 +17,7 @@ from evaluation.impact.effects import Effects
 from evaluation.impact.inference.bands import correlated_normals, require_level
 from evaluation.impact.inference.clustering import cluster_codes
 from evaluation.impact.inference.covariances import ZERO_VARIANCE, covariance, require_influence
-from evaluation.impact.inference.multipliers import BLOCK, multipliers, require_draws
+from evaluation.impact.inference.multipliers import multipliers, require_draws
 
 Array = np.ndarray
 
@@ -48,7 +48,7 @@ def multiplier_draws(
     law: str = "rademacher",
     draws: int = MULTIPLIER_DRAWS,
     seed: int = 0,
-    block: int = BLOCK,
+    block: int | None = None,
 ) -> Array:
     """(B, K) draws of estimate - truth: (1/n) Σ_g v_g S_g, with S_g the influence of a unit, or its sum over a cluster.
 

@@ -17,6 +17,7 @@ Array = np.ndarray
 Law = Literal["rademacher", "mammen", "webb"]
 
 BLOCK = 1 << 23  # multipliers held at a time: 64 MB in double precision
+SIGNS = 1 << 25  # the same of one byte each, 32 MB: enough rows for a matrix product at full speed
 ROOT_FIVE = float(np.sqrt(5.0))
 POINTS = {
     "rademacher": np.array([-1.0, 1.0]),
@@ -40,7 +41,7 @@ _EIGHT_SIGNS = (
 )
 
 
-def multipliers(law: str, n: int, draws: int, seed: int, block: int = BLOCK) -> Iterator[Array]:
+def multipliers(law: str, n: int, draws: int, seed: int, block: int | None = None) -> Iterator[Array]:
     """Blocks (b, n) of independent multipliers with mean 0 and variance 1, `draws` rows in all.
 
     Rademacher multipliers are int8, the others float64.
@@ -50,7 +51,7 @@ def multipliers(law: str, n: int, draws: int, seed: int, block: int = BLOCK) -> 
         n: multipliers of a draw.
         draws: number of draws.
         seed: not negative.
-        block: multipliers of a block at most; it changes no number.
+        block: multipliers of a block at most, `BLOCK` or `SIGNS` if None; it changes no number.
 
     Raises:
         ParametersError: unknown law, or fewer than one draw.
@@ -60,7 +61,8 @@ def multipliers(law: str, n: int, draws: int, seed: int, block: int = BLOCK) -> 
     require_law(law)
     require_draws(draws)
     stream = np.random.Philox(seed)
-    step = max(1, block // max(n, 1))
+    held = block or (SIGNS if law == "rademacher" else BLOCK)
+    step = max(1, held // max(n, 1))
     for start in range(0, draws, step):
         yield _block(law, min(step, draws - start), n, stream)
 
