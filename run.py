@@ -88,9 +88,8 @@ def lab(arguments: list[str]) -> int:
     settings.parent.mkdir(parents=True, exist_ok=True)
     quiet = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
     settings.write_text(json.dumps(quiet), encoding="utf-8")
-    return run(
-        "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", "--LabApp.default_url=/lab/tree/notebooks", *arguments
-    )
+    first = "--LabApp.default_url=/lab/tree/notebooks/start.ipynb"
+    return run("-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", first, *arguments)
 
 
 def bench(arguments: list[str]) -> int:

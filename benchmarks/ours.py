@@ -190,6 +190,17 @@ def matched(*, number: int, options: Mapping[str, Any]) -> Program:
     )
 
 
+def specifications(*, units: int) -> Program:
+    """1,152 specifications of one difference-in-differences, with their joint test; no program does the same."""
+    from evaluation.impact import specification_curve
+
+    sample, design = specified_sample(simulated.staggered(units, covariates=4, shuffled=False))
+    return Program(
+        run=lambda: specification_curve.run(sample, design, seed=SEED),
+        numbers=lambda curve: {"estimate": labelled(curve.table.index.astype(str), curve.table["estimate"])},
+    )
+
+
 def labelled(labels: list[str], values: Any) -> Mapping[str, float]:
     """Numbers by label; what is missing is left out."""
     pairs = zip(labels, np.asarray(values, dtype=float), strict=True)
@@ -197,6 +208,29 @@ def labelled(labels: list[str], values: Any) -> Mapping[str, float]:
 
 
 # samples --------------------------------------------------------------------------------------------------------------
+
+
+def specified_sample(frame: pd.DataFrame) -> tuple[Sample, Any]:
+    """The panel with a region of each unit, and a design with its variants.
+
+    Three estimators, two comparisons, two averages, all sets of four covariates, all regions or all but one.
+    """
+    frame = frame.assign(region=[f"r{unit % 5}" for unit in frame["unit"]])
+    sample, design = did_sample(frame, 4)
+    names = [f"x{k}" for k in range(1, 5)]
+    sets = [[name for k, name in enumerate(names) if number >> k & 1] for number in range(16)]
+    rows = [{"name": "all"}, *({"name": f"no-r{k}", "drop": {"region": [f"r{k}"]}} for k in range(5))]
+    axes = {
+        "estimator": ["doubly_robust", "regression", "inverse_probability"],
+        "comparison": ["never_treated", "not_yet_treated"],
+        "aggregate": ["cohort", "event_time"],
+        "covariates": sets,
+        "samples": rows,
+    }
+    known = design.model_dump(mode="json", exclude={"specifications"}) | {"territory": "region", "specifications": axes}
+    called = {f"covariate_{k}": f"x{k}" for k in range(1, 5)} | {"territory": "region"}
+    sample = sample_of(sample.frame.rename(columns={"region": "territory"}), {**sample.names, **called})
+    return sample, type(design).model_validate(known)
 
 
 def did_sample(frame: pd.DataFrame, covariates: int) -> tuple[Sample, Any]:

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from designs_simulated import (
+from joblib import Parallel, delayed
+
+from evaluation.errors import EvaluationError
+from evaluation.evidence.calibration.designs import (
     SEEN,
     baker_larcker_wang,
     bertrand_duflo_mullainathan,
     callaway_santanna,
     sant_anna_zhao,
 )
-from joblib import Parallel, delayed
-
-from evaluation.errors import EvaluationError
 from evaluation.impact import did
 from evaluation.impact.did_agreement import estimators_agree
 from evaluation.impact.inference import cluster_table, summarize

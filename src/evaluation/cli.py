@@ -33,6 +33,8 @@ check_app = typer.Typer(
     invoke_without_command=True, help="Check what people wrote, and data, without estimating anything."
 )
 app.add_typer(check_app, name="check")
+new_app = typer.Typer(no_args_is_help=True, help="Begin something: write what it needs, over nothing that is there.")
+app.add_typer(new_app, name="new")
 
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", help="Evaluations; all of params.yaml if none is named.")
@@ -139,6 +141,9 @@ def check(context: typer.Context) -> None:
 
         params, portfolio = settings.check_all()
         print(f"{len(params.evaluations)} evaluations, {len(portfolio.innovations)} innovations: no problem found")
+        blinded = sorted(name for name, design in params.evaluations.items() if design.blinded)
+        if blinded:
+            print(f"AVEUGLE / BLINDED, outcomes permuted, neither shown nor graded: {', '.join(blinded)}")
 
 
 @check_app.command("data", epilog="Example: evaluation check data small-classes")
@@ -148,7 +153,7 @@ def check_data(evaluation_id: Id) -> None:
     from evaluation.settings.params import read_design
 
     made = sample.prepare(read_design(evaluation_id))
-    print(made.data_source)
+    print(made.data_source + ("\nAVEUGLE / BLINDED: outcomes are permuted" if made.blinded else ""))
     for step in made.flow:
         print(f"{step.left:>10,} rows left  {step.dropped:>8,} dropped  {step.step}: {step.reason}")
     print(f"{made.rows_used:>10,} rows of {made.units:,} units\n")
@@ -217,12 +222,20 @@ def ballots(
         str | None, typer.Option("--consultation", help="A vote of data/portfolio/participation.yaml.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Copy the file to where the consultation says, once.")] = False,
+    best_worst: Annotated[
+        bool, typer.Option("--best-worst", help="FILE holds screens of four: the most and the least serious of each.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Count ballots by majority judgment, say how sure the ranking is and where other rules disagree."""
-    from evaluation.needs import single_vote
+    from evaluation.needs import screens_count, single_vote
 
     _use_our_project()
+    if best_worst:
+        _require_no_keep(keep=keep)
+        counted = screens_count.told(data, consultation)
+        _print_json(counted) if as_json else print(screens_count.in_words(counted))
+        return
     told = single_vote.told(data, consultation, keep=keep)
     if as_json:
         _print_json(told)
@@ -242,6 +255,20 @@ def ballot_form(
 
     _use_our_project()
     for file in single_vote.write_form(to, consultation):
+        print(file)
+
+
+@app.command(epilog="Examples: evaluation event creil-sud-oise · evaluation event creil-sud-oise --to day --lang fr")
+def event(
+    territory: Annotated[str, typer.Argument(metavar="TERRITORY", help="A test territory of territories.yaml.")],
+    to: Annotated[Path | None, typer.Option("--to", help="Folder to write; by default event-TERRITORY.")] = None,
+    lang: Annotated[str | None, typer.Option("--lang", help="fr or en; by default those of params.yaml.")] = None,
+) -> None:
+    """Write the working day in a territory to print: programme, dossiers, ballots, decision sheets, blank minutes."""
+    from evaluation.report import event as day
+
+    _use_our_project()
+    for file in day.write_folder(territory, to, lang):
         print(file)
 
 
@@ -273,6 +300,96 @@ def power(
         print(words.in_words(found, words.language(lang)))
 
 
+@app.command(epilog="Examples: evaluation intake --form fiche.xlsx · evaluation intake fiche.xlsx --keep")
+def intake(
+    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="Filled forms.")] = None,
+    form: Annotated[
+        Path | None, typer.Option("--form", help="Write the empty form: a .xlsx workbook, or .yaml.")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep valid forms in data/portfolio/intake.")] = False,
+    lang: Annotated[str, typer.Option("--lang", help="fr or en.")] = "fr",
+    as_json: Json = False,
+) -> None:
+    """Read proposals that people filled in, say what to correct, which to learn about first, and how far they came."""
+    from evaluation.selection import intake_desk
+
+    _use_our_project()
+    if form is not None:
+        print(intake_desk.write_form(form))
+        return
+    told = intake_desk.told(files or [], keep=keep)
+    if as_json:
+        _print_json(told.as_dict())
+    else:
+        print(intake_desk.in_words(told, lang))
+    if told.refused:
+        raise typer.Exit(ParametersError.exit_code)
+
+
+@new_app.command(
+    "innovation",
+    epilog="Examples: evaluation new innovation garage --difficulty mobility · … --form F.xlsx · … --from F.xlsx",
+)
+def new_innovation(
+    innovation: Annotated[str | None, typer.Argument(metavar="[ID]", help="Lower case, digits, hyphens.")] = None,
+    difficulty: Annotated[str, typer.Option("--difficulty", help="An id of difficulties.yaml.")] = "",
+    method: Annotated[str, typer.Option("--method", help="experiment, did, matching or weighting.")] = "experiment",
+    label: Annotated[str, typer.Option("--label", help="Name in French.")] = "",
+    label_en: Annotated[str, typer.Option("--label-en", help="Name in English.")] = "",
+    blinded: Annotated[bool, typer.Option("--blinded", help="Permute outcomes until the plan is frozen.")] = False,
+    form: Annotated[Path | None, typer.Option("--form", help="Write the workbook to fill in instead.")] = None,
+    filled: Annotated[Path | None, typer.Option("--from", help="Read a filled workbook.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written; write nothing.")] = False,
+) -> None:
+    """Scaffold an innovation: portfolio entry, parameters, plan with ethics, simulated data with a planted effect."""
+    from evaluation.pipeline import scaffold
+
+    if form is not None:
+        print(scaffold.write_form(form))
+        return
+    words = {"difficulty": difficulty, "method": method, "label_fr": label, "label_en": label_en}
+    request = scaffold.asked(innovation, filled, blinded=blinded, **words)
+    made = scaffold.plan(request)
+    print((made if dry_run else scaffold.write(made)).in_words())
+
+
+@app.command(epilog="Examples: evaluation calibrate · evaluation calibrate --worlds W1,W6 --level 1 --repetitions 500")
+def calibrate(
+    worlds: Annotated[str, typer.Option("--worlds", help="Planted worlds, such as W0,W1; by default all.")] = "",
+    repetitions: Annotated[int, typer.Option("--repetitions", help="Portfolios of each world.")] = 2000,
+    studies: Annotated[int, typer.Option("--studies", help="Samples of each design of micro-data (level 2).")] = 150,
+    seed: Annotated[int, typer.Option("--seed", help="Of everything drawn.")] = 20261125,
+    level: Annotated[int, typer.Option("--level", help="1 = planted records; 2 = micro-data and trials too.")] = 2,
+    to: Annotated[Path | None, typer.Option("--to", help="Write here; keeps the committed file as it is.")] = None,
+) -> None:
+    """Do grades mean what they say? Planted truth through the code that grades, and real trials beside imitations."""
+    from datetime import UTC, datetime
+
+    from evaluation.evidence import rubric
+    from evaluation.evidence.calibration import page, results
+    from evaluation.evidence.portfolio_synthesis import settings_of
+    from evaluation.settings.params import read_params
+
+    _use_our_project()
+    _require_whole_file(to, worlds=worlds, level=level)
+    found = results.calibrate(
+        rubric.read(),
+        settings_of(read_params()),
+        date=f"{datetime.now(tz=UTC):%Y-%m-%d}",
+        worlds=[name.strip() for name in worlds.split(",") if name.strip()],
+        repetitions=repetitions,
+        studies=studies,
+        seed=seed,
+        level=level,
+    )
+    if to is not None:
+        store.write_json(to, found)
+        print(to)
+        return
+    print(results.write(found))
+    print(page.write(found))
+
+
 @app.command(epilog="Example: evaluation doctor")
 def doctor() -> None:
     """Is this machine ready? Looks for what usually goes wrong and says what to do."""
@@ -285,6 +402,18 @@ def doctor() -> None:
             print(f"    fix: {finding.fix}")
     if not all(finding.healthy for finding in findings):
         raise typer.Exit(SetupError.exit_code)
+
+
+def _require_whole_file(to: Path | None, *, worlds: str, level: int) -> None:
+    """Pages rest on the committed file: a part of it must not take its place."""
+    if to is None and (worlds or level == 1):
+        raise ParametersError(
+            code="E-CLI-030",
+            what="A part of the calibration would take the place of the whole.",
+            found=f"--worlds {worlds or 'all'} --level {level}",
+            expected="all worlds and level 2 for the committed file",
+            fix="add --to FILE.json to look at a part, or leave out --worlds and --level",
+        )
 
 
 # printing ------------------------------------------------------------------------------------------------------------
@@ -363,6 +492,17 @@ def _unforeseen(error: Exception) -> EvaluationError:
     from evaluation.pipeline.workers import unforeseen
 
     return unforeseen(error, "evaluation")
+
+
+def _require_no_keep(*, keep: bool) -> None:
+    if keep:
+        raise ParametersError(
+            code="E-CLI-037",
+            what="Screens of best-worst scaling are counted, not kept: the ballots of a consultation are grades.",
+            found="--best-worst with --keep",
+            expected="one of them",
+            fix="keep the file of screens beside the ballots yourself",
+        )
 
 
 def _use_our_project() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from designs_simulated import BAKER_LARCKER_WANG, baker_larcker_wang
 
+from evaluation.evidence.calibration.designs import BAKER_LARCKER_WANG, baker_larcker_wang
 from evaluation.impact import did, fixed_effects
 from evaluation.impact.inference import summarize
 

@@ -25,6 +25,8 @@ ROWS_AND_UNITS = {
     "enterprise-zones": (22 * 9, 22),
     "small-classes": (1738 + 2005, 3743),
     "crop-insurance-sessions": (1410, 1410),
+    "crop-insurance-peers": (1378, 1378),
+    "job-training-before-after": (185, 185),
     "hiv-results-incentives": (2830, 2830),
     "organ-donation-active-choice": (27 * 6, 27),
     "quitting-smoking": (1566, 1566),

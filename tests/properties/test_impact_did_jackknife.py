@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from designs_simulated import staggered
 
+from evaluation.evidence.calibration.designs import staggered
 from evaluation.impact import did
 from evaluation.impact.did_estimators import ESTIMATORS
 from evaluation.settings.designs import BY_CELL

@@ -11,9 +11,9 @@ Source: Newey and McFadden (1994), section 6, for stacked moments; Squire and Tr
 import numpy as np
 import pandas as pd
 import pytest
-from designs_simulated import staggered
 
 from evaluation.errors import DataError
+from evaluation.evidence.calibration.designs import staggered
 from evaluation.impact import did
 from evaluation.impact.did_engine import by_cells, by_means, sorted_by_cohort
 from evaluation.impact.did_rows import as_grid, read_table, window

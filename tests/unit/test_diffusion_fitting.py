@@ -289,7 +289,7 @@ def test_the_naive_forecast_may_win_and_is_named() -> None:
     def row(error: float, same: float, growth: float) -> forecast.HeldOut:
         return forecast.HeldOut(
             series="s", target="t", used=5, ahead=1, observed=1, predicted=1, low=0, high=2, inside=True,
-            error=error, error_same=same, error_growth=growth,
+            inside_alone=True, error=error, error_same=same, error_growth=growth,
         )  # fmt: skip
 
     found = forecast.summary([row(0.2, 0.1, 0.4), row(0.2, 0.3, 0.0)])

@@ -161,6 +161,7 @@ def finding(**changes):
         "sample": {"rows_read": np.int64(10), "rows_used": 10, "units": 10, "treated_units": 4, "flow": []},
         "checks": (check("balance.max_smd", np.float64(0.1)), check("registration.plan", None, "not_applicable")),
         "notes": ("a note",),
+        "tables": {},
         "flow": flow,
     }
     return SimpleNamespace(**{**fields, **changes})

@@ -15,7 +15,7 @@ SECTIONS = [
     "Is it credible?",
     "What was saved",
 ]
-METHODS = ["did", "experiment", "matching", "synthetic_control", "weighting"]
+METHODS = ["did", "discontinuity", "experiment", "instrument", "matching", "synthetic_control", "uncontrolled", "weighting"]
 NOT_THIN = (
     ast.FunctionDef,
     ast.AsyncFunctionDef,

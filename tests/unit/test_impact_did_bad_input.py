@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from designs_simulated import staggered
 
 from evaluation.errors import DataError
+from evaluation.evidence.calibration.designs import staggered
 from evaluation.impact.did_estimators import ESTIMATORS
 from evaluation.impact.inference import cluster_table, covariance, summarize
 from evaluation.sample import prepare

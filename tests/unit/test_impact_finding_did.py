@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from designs_simulated import staggered
 
+from evaluation.evidence.calibration.designs import staggered
 from evaluation.impact import did, did_estimators, finding, inference
 from evaluation.impact.cross_section import clusters_of
 from evaluation.impact.did_agreement import estimators_agree

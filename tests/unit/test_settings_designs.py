@@ -19,12 +19,16 @@ from evaluation.settings.designs import (
 
 OUTCOME = {"column": "y", "unit": "points", "better": "higher"}
 COMMON = {"id": "a", "outcomes": [OUTCOME]}
+WHY = "A reason that is long enough to be read."
 MINIMAL = {
     "experiment": {**COMMON, "treatment": "treat"},
     "did": {**COMMON, "unit": "school", "time": "year", "cohort": {"column": "first"}},
     "matching": {**COMMON, "treatment": "treat", "covariates": ["age"]},
     "weighting": {**COMMON, "treatment": "treat", "covariates": ["age"]},
     "synthetic_control": {**COMMON, "unit": "region", "time": "year", "cohort": {"column": "first"}},
+    "discontinuity": {**COMMON, "running": "income"},
+    "instrument": {**COMMON, "treatment": "treat", "instruments": ["offer"], "exclusion": WHY, "monotonicity": WHY},
+    "uncontrolled": {**COMMON, "compared": "raw", "treatment": "treat"},
 }
 
 

@@ -67,6 +67,7 @@ class HeldOut:
         used: how many figures the forecast knew.
         ahead: years from the last figure known.
         low, high: of the outer band.
+        inside_alone: whether the figure lies in the fan of the curves alone, without their drift (drift.py).
         error, error_same, error_growth: |log(predicted / observed)| of the fan's median, of no change, of last growth.
     """
 
@@ -79,6 +80,7 @@ class HeldOut:
     low: float
     high: float
     inside: bool
+    inside_alone: bool
     error: float
     error_same: float
     error_growth: float
@@ -138,6 +140,7 @@ def summary(rows: Sequence[HeldOut]) -> dict[str, Any]:
         "figures": len(rows),
         "errors": errors,
         "inside": inside,
+        "inside_alone": sum(row.inside_alone for row in rows),
         "winner": min(errors, key=lambda each: errors[each]),
     }
 
@@ -207,6 +210,7 @@ def _held_out(series: Series, used: int, target: int, quantile: Array) -> HeldOu
         low=low,
         high=high,
         inside=low <= goal.value <= high,
+        inside_alone=low <= goal.value <= high,
         error=abs(float(np.log(predicted / goal.value))),
         error_same=abs(float(np.log(known.value / goal.value))),
         error_growth=abs(float(np.log(known.value * growth / goal.value))),

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from evaluation import store
-from evaluation.diffusion import coverage, fitting, forecast, funnel, lessons, plan, pooling, series, treatment
+from evaluation.diffusion import coverage, drift, fitting, forecast, funnel, lessons, plan, pooling, series, treatment
 from evaluation.diffusion.coverage import Coverage
 from evaluation.diffusion.fitting import Ceiling
 from evaluation.diffusion.forecast import Fitted, HeldOut
@@ -39,10 +39,10 @@ def write(portfolio: Portfolio, facts: DiffusionFacts, policy: DiffusionPolicy |
     """
     policy = _require(policy)
     read = series.read(portfolio, facts)
-    fitted = fit(read, policy)
+    fitted, held = fit(read, policy), held_out(read, policy, seed)
     contents = {
-        "curves.json": curves(read, fitted, policy, seed),
-        "validation.json": validation(read, policy, seed),
+        "curves.json": curves(read, fitted, policy, seed, held=held),
+        "validation.json": validation(held, policy),
         **treated(portfolio, facts, read, fitted, policy),
         "lessons.json": lessons.as_dict(facts.cases),
     }
@@ -58,23 +58,39 @@ def fit(read: Sequence[Series], policy: DiffusionPolicy) -> dict[str, Fitted]:
     return {name: each for name, each in found.items() if each is not None}
 
 
-def curves(
-    read: Sequence[Series], fitted: Mapping[str, Fitted], policy: DiffusionPolicy, seed: int
-) -> list[dict[str, Any]]:
-    """Each series with its figures, fits, ceiling, fan and what analogues lend."""
-    return [_curves_of(each, fitted.get(each.facts.id), tuple(fitted.values()), policy, seed) for each in read]
-
-
-def validation(read: Sequence[Series], policy: DiffusionPolicy, seed: int) -> dict[str, Any]:
-    """Held-out predictions of each series, and in all."""
-    rows = {
+def held_out(read: Sequence[Series], policy: DiffusionPolicy, seed: int) -> dict[str, tuple[HeldOut, ...]]:
+    """Series -> its later figures predicted from the earlier ones, by the curves alone."""
+    return {
         each.facts.id: forecast.validate(each, policy, generator(seed, f"validation {each.facts.id}")) for each in read
     }
-    every: list[HeldOut] = [row for found in rows.values() for row in found]
+
+
+def curves(
+    read: Sequence[Series],
+    fitted: Mapping[str, Fitted],
+    policy: DiffusionPolicy,
+    seed: int,
+    *,
+    held: Mapping[str, Sequence[HeldOut]],
+) -> list[dict[str, Any]]:
+    """Each series with its figures, fits, ceiling, fan (with the drift of the other series) and what analogues lend."""
+    drifts, every = drift.from_others(held, policy.level), tuple(fitted.values())
+    return [
+        _curves_of(each, fitted.get(each.facts.id), every, policy, seed, drifts.get(each.facts.id, 0.0))
+        for each in read
+    ]
+
+
+def validation(held: Mapping[str, Sequence[HeldOut]], policy: DiffusionPolicy) -> dict[str, Any]:
+    """Held-out predictions of each series, and in all; each fan knows the drift of the other series, not its own."""
+    drifts = drift.from_others(held, policy.level)
+    rows = {name: [drift.with_drift(row, drifts[name], policy.level) for row in found] for name, found in held.items()}
+    every = [row for found in rows.values() for row in found]
     return {
         "level": policy.level,
         "all": forecast.summary(every),
         "series": {name: forecast.summary(found) for name, found in rows.items()},
+        "drift_sd": {name: float(np.sqrt(variance)) for name, variance in drifts.items()},
         "rows": [forecast.held_out_as_dict(row) for row in every],
     }
 
@@ -122,7 +138,12 @@ def rounded(value: Any) -> Any:
 
 
 def _curves_of(
-    one: Series, fitted: Fitted | None, others: Sequence[Fitted], policy: DiffusionPolicy, seed: int
+    one: Series,
+    fitted: Fitted | None,
+    others: Sequence[Fitted],
+    policy: DiffusionPolicy,
+    seed: int,
+    variance: float,
 ) -> dict[str, Any]:
     rng = generator(seed, one.facts.id)
     found: dict[str, Any] = {
@@ -141,7 +162,7 @@ def _curves_of(
             "fits": [_fit_of(fitted, name, ceilings[name]) for name in fitted.fits],
             "best": fitted.best.curve.name,
             "ceiling": _verdict(fitted, ceilings),
-            "fan": _fan(fitted, policy, rng) if one.current else None,
+            "fan": _fan(fitted, policy, rng, variance) if one.current else None,
             "by_variance": _by_variance(one, policy),
         }
     return {**series.as_dict(one), **found, "borrowed": _borrowed(one, fitted, others, policy)}
@@ -190,10 +211,17 @@ def _no_ceiling(one: Series, policy: DiffusionPolicy) -> dict[str, Any]:
     }
 
 
-def _fan(fitted: Fitted, policy: DiffusionPolicy, rng: np.random.Generator) -> dict[str, Any]:
-    last = int(fitted.data.at[-1])
-    at = last + 1.5 + np.arange(policy.horizon)
-    found = forecast.fan(fitted, policy, at, rng)
+def _fan(fitted: Fitted, policy: DiffusionPolicy, rng: np.random.Generator, variance: float) -> dict[str, Any]:
+    since, known = float(fitted.data.at[-1]), fitted.series.fitted[-1].value
+    at = int(since) + 1.5 + np.arange(policy.horizon)
+    found = drift.widened(
+        forecast.fan(fitted, policy, at, rng),
+        variance,
+        since=since,
+        level=policy.level,
+        inner=policy.inner,
+        floor=known if fitted.series.facts.kind == "cumulative" else 0.0,
+    )
     names = ("low", "inner_low", "median", "inner_high", "high")
     past = np.linspace(max(fitted.series.facts.launch.at, float(fitted.data.at[0])), float(at[-1]), 60)
     return {

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from evaluation import store
+from evaluation.errors import StaleError
 from evaluation.evidence.combination import Cost, Scale, combine, plans
 from evaluation.evidence.grade_numbers import points, written
 from evaluation.evidence.record import Check, Headline, Record
@@ -188,7 +189,11 @@ def grade(record: Record, rubric: Rubric, *, labels: Labels | None = None, expla
         labels: words for the columns that checks name, by column and language; a column without is written as it is.
         explain: False for simulations, which read numbers only: measured reasons have no sentences, and what would
             raise the grade is not computed.
+
+    Raises:
+        StaleError: the finding is of a blinded evaluation.
     """
+    _require_seen(record)
     ceiling = _ceiling(record, rubric)
     costly = _costly(record, rubric, labels or {}, explain=explain)
     value = combine([item.cost for item in costly], _scale(ceiling, rubric))
@@ -208,6 +213,18 @@ def grade(record: Record, rubric: Rubric, *, labels: Labels | None = None, expla
         rubric=rubric.version,
         verdict=verdict(record),
     )
+
+
+def _require_seen(record: Record) -> None:
+    if record.blinded:
+        raise StaleError(
+            code="E-EVI-095",
+            what="A blinded evaluation has no grade: its outcomes were permuted, so that its numbers say nothing.",
+            where=record.id,
+            found="blinded: true",
+            expected="a finding from the outcomes as they are",
+            fix="freeze the plan, take `blinded: true` out of params.yaml, then run `evaluation run` again",
+        )
 
 
 def grade_all(
@@ -293,6 +310,8 @@ def _costly(record: Record, rubric: Rubric, labels: Labels, *, explain: bool) ->
 def _applies(rule: Rule, facts: _Facts) -> bool:
     if rule.only_if == "high_attrition":
         return facts.attrition_zone() == 2
+    if rule.only_if == "declared":
+        return rule.check in facts.checks
     return _has_several_cohorts(facts.record)
 
 

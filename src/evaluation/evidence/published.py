@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from evaluation import store
-from evaluation.evidence import effect_sizes
+from evaluation.evidence import effect_sizes, readings
 from evaluation.evidence.record import Record, parse
+from evaluation.settings.readings import Readings
 
 if TYPE_CHECKING:
     from evaluation.settings.portfolio import Finding, Portfolio
@@ -40,17 +41,19 @@ METHOD_OF: Mapping[str, str] = {
     "social_return": "uncontrolled",
     "account": "uncontrolled",
 }
+UNREAD = Readings()  # nobody rated anything
 CLAIMED = ("claim", "take_up", "level")
 INDIVIDUAL = ("randomised", "lottery")
 READ_IN_FULL = ("computed-here", "seen-code", "seen-code; se derived", "seen-text")
 
 
-def from_published(row: "Finding", portfolio: "Portfolio") -> Record:
+def from_published(row: "Finding", portfolio: "Portfolio", read: Readings = UNREAD) -> Record:
     """The record of one row of data/portfolio/findings.csv.
 
     Args:
         row: the finding, as the portfolio holds it.
         portfolio: the portfolio it belongs to, which says whether its innovation is one to decide on.
+        read: what people read in the study.
 
     Raises:
         DataError: the row says something that a record cannot hold.
@@ -71,7 +74,7 @@ def from_published(row: "Finding", portfolio: "Portfolio") -> Record:
             "headline": _headline(row),
             "claim": _claim(row),
             "sample": {"units": row.n},
-            "checks": _checks(row),
+            "checks": [*_checks(row), *readings.checks_of(row.id, read)],
             "cost": _cost(row),
             "provenance": {"public": True, "data_sha256": store.sha256_json(row.model_dump(mode="json"))},
             "notes": tuple(note for note in (row.caution_en, row.note) if note),
@@ -80,10 +83,10 @@ def from_published(row: "Finding", portfolio: "Portfolio") -> Record:
     )
 
 
-def from_portfolio(portfolio: "Portfolio") -> tuple[Record, ...]:
+def from_portfolio(portfolio: "Portfolio", read: Readings = UNREAD) -> tuple[Record, ...]:
     """The records of all rows, sorted by id."""
     rows = sorted(portfolio.findings, key=lambda row: row.id)
-    return tuple(from_published(row, portfolio) for row in rows)
+    return tuple(from_published(row, portfolio, read) for row in rows)
 
 
 def _source(row: "Finding") -> dict[str, Any]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from evaluation.impact.finding import Finding
     from evaluation.sample import Sample
-    from evaluation.settings.designs import Design
+    from evaluation.settings.designs import Design, UncontrolledDesign
 
 SCHEMA_VERSION: Literal["1.0"] = "1.0"
 SCHEMA_ID = "https://json-schema.org/draft/2020-12/schema"
@@ -57,6 +57,10 @@ Term = Literal[
     "subgroup",
     "contrast",
     "placebo",
+    "direct",
+    "indirect",
+    "total",
+    "overall",
 ]
 Direction = Literal["positive", "none", "negative"]
 Better = Literal["higher", "lower"]
@@ -252,6 +256,65 @@ class Implementation(_Part):
     fidelity: Share | None = None
 
 
+class Reweighted(_Part):
+    """One estimate of the effect in another place, or its difference to what was observed there."""
+
+    method: str
+    """unweighted, inverse_odds, calibration, observed; or one of the first three − observed."""
+    estimate: Number
+    std_error: Positive | None = None
+    ci_low: Number | None = None
+    ci_high: Number | None = None
+    effective_size: Positive | None = None
+    """Kish's effective number of people behind it."""
+
+
+class Transfer(_Part):
+    """What the people of the study say of another place. It reports; evidence/transfer.py turns it into a letter."""
+
+    source: str
+    target: str
+    moderators: str
+    rows_source: Count
+    rows_target: Count
+    index: Share
+    """Tipton's generalizability index."""
+    coverage: Share
+    """Share of the other place for whom the study has people alike."""
+    largest_difference: Positive | None = None
+    """Largest standardised difference of a moderator, without its sign."""
+    effective_size: Positive | None = None
+    """Of the calibrated sample."""
+    reason: str = ""
+    """Why a reweighted effect is missing."""
+    effects: tuple[Reweighted, ...] = ()
+
+
+class Sensitivity(_Part):
+    """One measure of what it would take to overturn the finding; words for it are the report's."""
+
+    measure: str
+    """What would have to be so: hidden_factor, trend_departure, single_donor, lost_people …"""
+    scale: str
+    """What one unit of `value` is."""
+    overturns: Literal["reach_zero", "lose_significance", "below_smallest_effect"]
+    """What happens at `value`."""
+    value: Positive | None = None
+    """The larger, the harder the finding is to overturn; null with a reason."""
+    unbounded: bool = False
+    """True: nothing that was tried overturns the finding; `value` is the bound of the search."""
+    already: bool = False
+    """True: the finding does not say so to begin with."""
+    benchmark: Positive | None = None
+    """Something known on the same scale."""
+    benchmark_name: str = ""
+    judged: bool = False
+    """True: this is the check identification.sensitivity."""
+    reason: str = ""
+    """Why there is no value."""
+    source: str = ""
+
+
 class Provenance(_Part):
     """What the numbers depend on; the same hashes give the same record."""
 
@@ -292,12 +355,16 @@ class Record(_Part):
     effects: tuple[Effect, ...] = ()
     sample: Counts
     checks: tuple[Check, ...]
-    transfer: None = None
-    """Reserved: effects reweighted to a territory."""
+    transfer: Transfer | None = None
+    """The effect reweighted to another territory, where micro-data allow."""
+    sensitivity: tuple[Sensitivity, ...] = ()
+    """What it would take to overturn the finding, by measure."""
     cost: Cost | None = None
     implementation: Implementation | None = None
     simulated: bool = False
     """True marks the finding everywhere downstream."""
+    blinded: bool = False
+    """True: outcomes were permuted, the numbers say nothing, and nobody may grade or use them."""
     provenance: Provenance
     notes: tuple[str, ...] = ()
 
@@ -356,7 +423,7 @@ def from_finding(
         sample: the analysis sample it was estimated on.
         design: the evaluation.
         provenance: what `provenance` returned.
-        simulated: True if the data are simulated.
+        simulated: True if the data are simulated; a design whose data say so needs no word of the caller.
 
     Raises:
         DataError: the finding has a value that a record cannot hold; every problem is named.
@@ -379,7 +446,10 @@ def from_finding(
             "effects": _rows(finding.effects),
             "sample": _plain(finding.sample),
             "checks": checks,
-            "simulated": simulated,
+            "transfer": _transfer(finding.tables),
+            "sensitivity": _sensitivity(finding.tables),
+            "simulated": simulated or design.simulated,
+            "blinded": design.blinded,
             "provenance": dict(provenance),
             "notes": tuple(finding.notes),
         },
@@ -442,7 +512,7 @@ def read(record_id: str) -> Record:
 
 
 def read_all() -> tuple[Record, ...]:
-    """All records, estimated and published, sorted by id.
+    """All records, estimated and published, sorted by id; not those of blinded evaluations, which say nothing.
 
     Raises:
         DataError: a file is not a valid record, or two records have one id.
@@ -450,7 +520,7 @@ def read_all() -> tuple[Record, ...]:
     files = [file for kind in ("estimated", "published") for file in _record_files(kind)]
     records = [read_file(file, record_id=file.parent.name) for file in files]
     _require_unique([record.id for record in records])
-    return tuple(sorted(records, key=lambda record: record.id))
+    return tuple(sorted((record for record in records if not record.blinded), key=lambda record: record.id))
 
 
 def read_file(file: Path, *, record_id: str | None = None) -> Record:
@@ -561,15 +631,24 @@ def _repeated(names: Iterable[str]) -> list[str]:
 
 def _design_class(design: "Design", checks: tuple[dict[str, Any], ...]) -> str:
     """The class whose ceiling applies (evidence.md A2 step 1); checks lower it further."""
-    from evaluation.settings.designs import DidDesign, ExperimentDesign
+    from evaluation.settings.designs import DidDesign, ExperimentDesign, UncontrolledDesign
 
     if isinstance(design, ExperimentDesign):
         return "randomised_cluster" if design.assignment == "cluster" else "randomised"
     if isinstance(design, DidDesign):
         return "event_study" if _measured(checks, "pretrend.periods") else "did"
-    if design.method == "synthetic_control":
-        return "synthetic_control"
+    if design.method in ("synthetic_control", "discontinuity", "instrument"):
+        return design.method
+    if isinstance(design, UncontrolledDesign):
+        return _weak_class(design)
     return "matching_pretest" if getattr(design, "baseline_outcome", None) else "matching"
+
+
+def _weak_class(design: "UncontrolledDesign") -> str:
+    """A series is allowed for the general trend only where another series is taken away."""
+    if design.compared == "raw":
+        return "raw_comparison"
+    return "before_after" if design.treatment is None else "before_after_adjusted"
 
 
 def _plan(checks: tuple[dict[str, Any], ...]) -> str:
@@ -607,6 +686,21 @@ def _uncertainty(headline: Mapping[str, Any]) -> dict[str, Any]:
     known = _scalar(headline.get("std_error")) is not None
     detail = "standard error computed here" if known else "no standard error could be computed"
     return {"check": "reporting.uncertainty", "value": float(not known), "status": "measured", "detail": detail}
+
+
+def _transfer(tables: Mapping[str, "pd.DataFrame"]) -> dict[str, Any] | None:
+    """From the tables of impact/transport.py."""
+    if "transport" not in tables:
+        return None
+    numbers = ("method", "estimate", "std_error", "ci_low", "ci_high", "effective_size")
+    effects = tables["transport_effects"].to_dict("records") if "transport_effects" in tables else []
+    rows = [_plain({name: row[name] for name in numbers}) for row in effects]
+    return {**_plain(tables["transport"].iloc[0].to_dict()), "effects": rows}
+
+
+def _sensitivity(tables: Mapping[str, "pd.DataFrame"]) -> list[dict[str, Any]]:
+    """From the table of impact/finding_sensitivity.py."""
+    return [_plain(row) for row in tables["sensitivity"].to_dict("records")] if "sensitivity" in tables else []
 
 
 def _check(check: Any) -> dict[str, Any]:

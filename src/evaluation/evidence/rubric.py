@@ -32,7 +32,7 @@ Domain = Literal[
 ]
 Lang = Literal["fr", "en"]
 Basis = Literal["published", "benchmark", "house"]
-Condition = Literal["always", "high_attrition", "several_cohorts"]
+Condition = Literal["always", "high_attrition", "several_cohorts", "declared"]
 Waiver = Literal["never", "precise_null", "interval_includes_no_effect"]
 Measure = Literal["value", "wwc_attrition", "share_of_effect", "share_of_smallest_effect"]
 
@@ -57,6 +57,11 @@ CHECKS: Mapping[str, tuple[float, float]] = {
     "robustness.leave_one_cohort": (0, math.inf),
     "compliance.first_stage_f": (0, math.inf),
     "identification.sensitivity": (0, math.inf),
+    "identification.negative_control": (0, 1),
+    "synthetic.pre_fit_sd": (0, math.inf),
+    "synthetic.rmspe_ratio_p": (0, 1),
+    "synthetic.leave_one_out_change": (0, math.inf),
+    "synthetic.donors": (0, math.inf),
     "attrition.overall": (0, 1),
     "attrition.differential": (0, 1),
     "precision.mdes_sd": (0, math.inf),
@@ -180,7 +185,8 @@ class Rule(Frozen):
         methods: methods it applies to; "any" in the file = all that have a comparison group.
         except_classes: classes of design to which it does not apply, because their ceiling is low for the same reason.
         only_if: high_attrition = only where the attrition of a trial is above the WWC's optimistic boundary;
-            several_cohorts = only where units started at different dates.
+            several_cohorts = only where units started at different dates; declared = only where the design asks for the
+            check.
         skip_if: the check does not matter when the effect is a precise null, or its interval includes no effect.
         bands: from the best to the worst.
     """

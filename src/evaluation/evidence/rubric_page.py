@@ -12,6 +12,7 @@ _BASIS = {
 _CONDITIONS = {
     "high_attrition": "only where the attrition of a trial is above the WWC's optimistic boundary",
     "several_cohorts": "only where units started at different dates",
+    "declared": "only where the evaluation declares negative controls",
 }
 _WAIVERS = {
     "precise_null": "not counted when the 90 % interval lies within the smallest effect worth having (a precise null)",

@@ -17,8 +17,7 @@ what rules of choice lead to is in selection/trials.py.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -220,17 +219,6 @@ def by_grade(drawn: Drawn, level: float = 0.95) -> tuple[GradeRow, ...]:
     called = (np.abs(drawn.estimate) > z * drawn.std_error) & (drawn.truth != 0)
     levels = sorted(np.unique(drawn.grade).tolist(), reverse=True)
     return tuple(_row(grade, drawn, error, held, called) for grade in levels)
-
-
-def calibrate(portfolios: int, seed: int, settings: Synthesis) -> dict[str, Any]:
-    """All worlds with the biases that grades declare, as plain data: rows by grade."""
-    worlds = {}
-    for number, (name, world) in enumerate(WORLDS.items()):
-        planted = graded(world, settings)
-        drawn = draw(planted, portfolios, np.random.default_rng([seed, number]))
-        rows = [asdict(row) for row in by_grade(drawn, settings.level)]
-        worlds[name] = {"world": asdict(planted), "grades": rows}
-    return {"portfolios": portfolios, "seed": seed, "worlds": worlds}
 
 
 def _row(

@@ -13,14 +13,12 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from evaluation.impact import inference
+from evaluation.impact import inference, two_stages
 from evaluation.impact.covariates import Floats
-from evaluation.impact.effects import Effects, concat
+from evaluation.impact.effects import Effects
 from evaluation.impact.experiment_convention import Convention
+from evaluation.impact.two_stages import WEAK
 
-# Below this effective F the worst bias of two-stage least squares can exceed a tenth of that of least squares at the
-# 5 % level (one instrument; Montiel Olea and Pflueger 2013, table 1).
-WEAK = 23.1
 NOTHING = 1e-12  # a difference in take-up below it is rounding
 NUMBERS = ("estimate", "std_error", "ci_low", "ci_high")
 
@@ -62,20 +60,8 @@ class ComplierEffect:
     convention: Convention
 
     def anderson_rubin(self, level: float = 0.95) -> inference.AndersonRubin:
-        """The set of effects that is not rejected, however weak the first stage.
-
-        The covariance of both regressions together differs from that of one by the factor for small samples, which
-        counts columns twice; it is set to that of one.
-        """
-        alone = self.convention.covariance(self.reduced)
-        both = self.convention.covariance(concat([self.reduced, self.first]))
-        scale = alone.matrix[0, 0] / both.matrix[0, 0] if both.matrix[0, 0] > 0 else 1.0
-        return inference.anderson_rubin(
-            np.r_[self.reduced.estimate, self.first.estimate],
-            replace(both, matrix=both.matrix * scale),
-            float(alone.df[0]),
-            level=level,
-        )
+        """The set of effects that is not rejected, however weak the first stage."""
+        return two_stages.anderson_rubin(self.reduced, self.first, self.convention.covariance, level)
 
     def row(self, level: float) -> dict[str, object]:
         """Labels, effect with both intervals, first stage and its F."""

@@ -24,6 +24,7 @@ from evaluation.impact import (
     pretrends,
 )
 from evaluation.impact.checks import Check
+from evaluation.impact.overturn import UNBOUNDED
 from evaluation.settings.designs import BY_CELL, UNUSED
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 FAN = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # Mbar
 BENDS = (0.0, 0.25, 0.5, 1.0)  # M, in standard errors of the effect
-UNBOUNDED = 2.0**10  # what stands for a breakdown value without end, which a record cannot hold
 OTHERS = ("imputation", "sun_abraham", "stacked", "two_way_fixed_effects")
 BASELINE = "two_way_fixed_effects"
 SHOWN = {"bacon", "bacon_kinds", "conventions"}  # tables of the baseline

@@ -31,6 +31,8 @@ from evaluation.impact.experiment_convention import Convention
 from evaluation.impact.experiment_regression import Comparison, Plan, arm_weights, comparison, with_both_arms
 from evaluation.impact.paired import Pairs
 from evaluation.impact.placebo_outcome import placebo_check
+from evaluation.impact.saturation import spillover
+from evaluation.impact.transport import transport
 from evaluation.sample import FlowStep
 
 if TYPE_CHECKING:
@@ -60,7 +62,8 @@ def estimate(sample: Sample, design: ExperimentDesign) -> CrossSection:
         Effects: all outcomes; effects by territory and by declared subgroup with their contrasts; the difference
         without adjustment; take-up; the outcome before the draw. Tables: complier_effects, compliers and
         complier_profile where take-up is known; subgroup_tests and subgroup_effects where subgroups are declared;
-        exploratory_subgroups where they are searched; attrition_* where somebody was lost.
+        exploratory_subgroups where they are searched; attrition_* where somebody was lost; transport* where an effect
+        is carried to another territory; saturation_effects where chance drew how many of each group are treated.
 
     Raises:
         DataError: an arm is empty, or treatment does not vary once strata and covariates are known.
@@ -78,16 +81,29 @@ def estimate(sample: Sample, design: ExperimentDesign) -> CrossSection:
     complied = _Complied.of(sample, design, convention) if "takeup" in sample.frame else None
     before = _before_the_draw(sample, design, convention) if design.baseline_outcome else None
     lost, lost_tables = attrition.evidence(sample, design)
+    carried = transport(sample, design)
+    spilled = spillover(sample, design, convention)
     return CrossSection(
         estimand=_estimand(design),
-        blocks=(*_blocks(sample, design, convention, analyses, declared), *([before] if before else ())),
-        notes=(*_notes(sample, design, analyses[0], declared), *(complied.notes() if complied else ())),
-        checks=(*lost, *(complied.checks() if complied else ()), *([_placebo(before, design)] if before else ())),
+        blocks=(
+            *_blocks(sample, design, convention, analyses, declared),
+            *([before] if before else ()),
+            *spilled.blocks,
+        ),
+        notes=(*_notes(sample, design, analyses[0], declared), *(complied.notes() if complied else ()), *spilled.notes),
+        checks=(
+            *lost,
+            *(complied.checks() if complied else ()),
+            *([_placebo(before, design)] if before else ()),
+            *spilled.checks,
+        ),
         flow=_flow(len(sample.frame), analyses[0].compared),
         tables={
             **_subgroup_tables(sample, design, convention, declared),
             **(complied.tables() if complied else {}),
             **lost_tables,
+            **(carried.tables(design.inference.level) if carried else {}),
+            **spilled.tables(design.inference.level),
         },
     )
 

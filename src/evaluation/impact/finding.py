@@ -13,11 +13,23 @@ import numpy as np
 import pandas as pd
 
 from evaluation.errors import InternalError
-from evaluation.impact import checks, finding_cross_section, finding_did, finding_synthetic, finding_tests, inference
+from evaluation.impact import (
+    checks,
+    finding_cross_section,
+    finding_did,
+    finding_negative,
+    finding_sensitivity,
+    finding_specifications,
+    finding_synthetic,
+    finding_tests,
+    finding_uncontrolled,
+    inference,
+)
 from evaluation.impact.checks import Check
 from evaluation.impact.covariates import Floats
 from evaluation.impact.cross_section import clusters_of
 from evaluation.impact.finding_parts import Parts, mean_and_sd
+from evaluation.sample.blinding import NOTE, permuted, seed_of
 
 if TYPE_CHECKING:
     from evaluation.impact.effects import Effects
@@ -58,7 +70,7 @@ class Finding:
         sample: rows_read, rows_used, units, treated_units, clusters, treated_clusters, flow.
         checks: diagnostics, each once.
         tables: aggregate tables for figures, by name.
-        notes: what a reader must know, in English.
+        notes: what a reader must know, in English; first of all that outcomes were permuted, where they were.
     """
 
     estimand: str
@@ -92,7 +104,10 @@ def estimate(sample: Sample, design: Design, *, seed: int = 0) -> Finding:
             found=design.method,
             expected=", ".join(METHODS),
         )
-    parts = method(sample, design, seed)
+    sample = permuted(sample, seed_of(design.id)) if design.blinded and not sample.blinded else sample
+    parts = finding_sensitivity.added(method(sample, design, seed), sample, design)
+    parts = finding_negative.added(parts, sample, design, seed, method)
+    parts = finding_specifications.added(parts, sample, design, seed)
     effects = _effects(parts, sample, design, seed)
     headline = effects[effects["role"] == "headline"].iloc[0]
     mean, spread = mean_and_sd(*parts.comparison)
@@ -104,7 +119,7 @@ def estimate(sample: Sample, design: Design, *, seed: int = 0) -> Finding:
         sample=_sample(sample, parts, counts),
         checks=(*parts.checks, *_common_checks(sample, design, parts, effects, spread, counts)),
         tables=dict(parts.tables),
-        notes=(*parts.notes, *_reasons(parts.rows)),
+        notes=(*([NOTE] if design.blinded else ()), *parts.notes, *_reasons(parts.rows)),
     )
 
 
@@ -209,5 +224,6 @@ def _reasons(rows: pd.DataFrame) -> list[str]:
 METHODS: Mapping[str, Callable[[Sample, Any, int], Parts]] = {
     "did": finding_did.parts,
     "synthetic_control": finding_synthetic.parts,
+    "uncontrolled": finding_uncontrolled.parts,
     **dict.fromkeys(finding_cross_section.ESTIMATORS, finding_cross_section.parts),
 }

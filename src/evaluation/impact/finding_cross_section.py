@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaluation.errors import DataError
-from evaluation.impact import checks, experiment, finding_tests, matching, weighting
+from evaluation.impact import checks, discontinuity, experiment, finding_tests, instrument, matching, weighting
 from evaluation.impact.balance import balance_table, effective_size
 from evaluation.impact.checks import Check
 from evaluation.impact.covariates import Floats, model_matrix
@@ -30,6 +30,8 @@ ESTIMATORS: Mapping[str, Callable[..., CrossSection]] = {
     "experiment": experiment.estimate,
     "matching": matching.estimate_with_evidence,
     "weighting": weighting.estimate,
+    "discontinuity": discontinuity.estimate,
+    "instrument": instrument.estimate,
 }
 
 
@@ -61,8 +63,18 @@ def _checks(
     sample: Sample, design: Any, result: CrossSection, treated: NDArray[np.bool_], table: pd.DataFrame | None
 ) -> list[Check]:
     own = {check.check for check in result.checks}
-    common = [checks.balance(table), *_overlap(sample, design, result, treated)]
+    common = [checks.balance(table), _adjusted(design), *_overlap(sample, design, result, treated)]
     return [*result.checks, *(check for check in common if check.check not in own)]
+
+
+def _adjusted(design: Any) -> Check:
+    """Whether a model of the outcome takes differences of the covariates away: 1, or 0 where means are compared."""
+    name = "balance.adjusted"
+    if not design.covariates:
+        return checks.not_applicable(name, "no covariates are named")
+    model = getattr(design, "adjustment", "none") != "none" or getattr(design, "doubly_robust", None) is not None
+    how = "a model of the outcome adjusts for" if model else "means are compared: no model of the outcome adjusts for"
+    return checks.measured(name, float(model), f"{how} {', '.join(design.covariates)}")
 
 
 def _rows(sample: Sample, design: Any, result: CrossSection, seed: int) -> tuple[list[pd.DataFrame], str]:

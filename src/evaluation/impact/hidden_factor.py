@@ -16,13 +16,13 @@ from evaluation.errors import EvaluationError
 from evaluation.impact import checks, sensitivity
 from evaluation.impact.covariates import model_matrix
 from evaluation.impact.cross_section import observed, outcomes_of
+from evaluation.impact.overturn import UNBOUNDED
 
 if TYPE_CHECKING:
     from evaluation.impact.checks import Check
     from evaluation.sample import Sample
     from evaluation.settings.designs import Design
 
-UNBOUNDED = 2.0**10  # what stands for a multiple without end, which a record cannot hold
 SENSITIVITY, ROBUSTNESS = "identification.sensitivity", "sensitivity.robustness_value"
 Hidden = sensitivity.OmittedVariable | str
 

@@ -10,9 +10,12 @@ multiply C, and second moments of the atoms are computed once for all estimates 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +24,8 @@ Array = np.ndarray
 
 NOISE = 1e-12  # of the scale of the outcome; below this an influence is rounding error of an exact fit
 AT_A_TIME = 4096  # units of a product with random weights: their part of both tables stays in the cache
+SHARED = 1 << 21  # random weights from which their product is worth sharing among processors
+PARTS = 4  # of the units, each summed by itself and then added in order: the number of processors changes no number
 CANCELLED = 1e-5  # of a sum of squares without its signs; less is left: it is computed again, unit by unit
 
 
@@ -228,7 +233,18 @@ class Influence:
 
 
 def _product(weights: Array, values: Array) -> Array:
-    """weights (b, m) @ values (m, q), a few units at a time, so that whole numbers become floats where they serve."""
+    """weights (b, m) @ values (m, q) in parts that processors share; how many they are depends on the size alone."""
+    if weights.size < SHARED:
+        return _product_of(weights, values)
+    ends = np.linspace(0, len(values), PARTS + 1).astype(int)
+    parts = [slice(start, end) for start, end in pairwise(ends)]
+    with ThreadPoolExecutor(max_workers=min(PARTS, os.cpu_count() or 1)) as pool:
+        sums = list(pool.map(lambda part: _product_of(weights[:, part], values[part]), parts))
+    return np.asarray(np.add.reduce(sums))
+
+
+def _product_of(weights: Array, values: Array) -> Array:
+    """The product, a few units at a time, so that whole numbers become floats where they serve."""
     out = np.zeros((len(weights), values.shape[1]))
     for start in range(0, len(values), AT_A_TIME):
         some = slice(start, start + AT_A_TIME)

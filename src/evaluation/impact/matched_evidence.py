@@ -9,18 +9,21 @@ import pandas as pd
 from scipy import stats
 
 from evaluation.errors import EvaluationError
-from evaluation.impact import checks, sensitivity
+from evaluation.impact import checks, hidden_bias
 from evaluation.impact.checks import Check
 from evaluation.impact.covariates import Covariates, Floats, model_matrix
 from evaluation.impact.cross_section import outcomes_of
-from evaluation.impact.hidden_factor import UNBOUNDED, Hidden, contour_points, hidden_factor_checks
+from evaluation.impact.hidden_factor import Hidden, contour_points, hidden_factor_checks
 from evaluation.impact.matched import MatchedSets, Matches
 from evaluation.impact.matched_balance import standardised_balance
 from evaluation.impact.matched_outcome import Case, Mask
+from evaluation.impact.overturn import UNBOUNDED
 from evaluation.impact.strata import NO_SET, Strata
 from evaluation.sample import FlowStep
 
 GAMMA = "sensitivity.rosenbaum_gamma"
+PAIR = 2
+CURVE_POINTS, LARGEST_SHOWN = 21, 50.0  # of the curve of p-values
 DISTANCE_BINS = 20
 LARGE_SETS = 64  # members of a set that Rosenbaum bounds look at: beyond, the sets are subclasses, not matched sets
 
@@ -39,27 +42,49 @@ def own_checks(case: Case, hidden: Hidden) -> Iterator[Check]:
 
 def _gamma(case: Case) -> Check:
     """Rosenbaum bounds for matched pairs and sets."""
-    if case.design.replace:
-        return checks.not_applicable(GAMMA, "a comparison unit serves in several sets, which are not independent")
-    if case.design.sets in ("subclasses", "coarsened_exact"):
-        return checks.not_applicable(GAMMA, "subclasses and cells are no matched sets of one unit with others")
-    column = outcomes_of(case.design)[0][0]
-    values = _aligned(case, column)
-    if values.shape[1] > LARGE_SETS:
-        return checks.not_run(GAMMA, f"a set has {values.shape[1]} members, more than {LARGE_SETS}")
-    pairs = values.shape[1] == 2
+    scores = _scores(case)
+    if isinstance(scores, Check):
+        return scores
     try:
-        found = sensitivity.rosenbaum(values[:, 0] - values[:, 1]) if pairs else sensitivity.hidden_bias(_ranks(values))
+        found = hidden_bias.hidden_bias(scores)
     except EvaluationError as error:
         return checks.not_run(GAMMA, error.what)
     gamma = min(found.gamma, UNBOUNDED)
     direction = "larger" if found.direction > 0 else "smaller"
+    ranks = "signed ranks" if scores.shape[1] == PAIR else "aligned ranks"
     detail = (
         f"odds of treatment that differ within sets by a factor of {gamma:.3g} because of a hidden factor could make "
         f"the one-sided p-value of outcomes {direction} with treatment reach {found.level:g}; without hidden bias it "
-        f"is {found.p_value:.4g} ({found.sets} sets, {'signed ranks' if pairs else 'aligned ranks'})"
+        f"is {found.p_value:.4g} ({found.sets} sets, {ranks})"
     )
     return checks.measured(GAMMA, gamma, detail)
+
+
+def _scores(case: Case) -> Floats | Check:
+    """Scores of each set, the unit that stands alone first, or the check that says why there are none."""
+    if case.design.replace:
+        return checks.not_applicable(GAMMA, "a comparison unit serves in several sets, which are not independent")
+    if case.design.sets in ("subclasses", "coarsened_exact"):
+        return checks.not_applicable(GAMMA, "subclasses and cells are no matched sets of one unit with others")
+    values = _aligned(case, outcomes_of(case.design)[0][0])
+    if values.shape[1] > LARGE_SETS:
+        return checks.not_run(GAMMA, f"a set has {values.shape[1]} members, more than {LARGE_SETS}")
+    if values.shape[1] == PAIR:
+        return hidden_bias.signed_ranks(values[:, 0] - values[:, 1])
+    return _ranks(values)
+
+
+def _curve(case: Case) -> pd.DataFrame:
+    """The largest p-value by Γ, to beyond where it reaches the level; nothing where there are no bounds."""
+    scores = _scores(case)
+    if isinstance(scores, Check):
+        return pd.DataFrame()
+    try:
+        gamma = hidden_bias.hidden_bias(scores).gamma
+    except EvaluationError:
+        return pd.DataFrame()
+    end = min(max(2.0, 1.5 * gamma), LARGEST_SHOWN)
+    return hidden_bias.bias_curve(scores, np.linspace(1.0, end, CURVE_POINTS).tolist())
 
 
 def _aligned(case: Case, column: str) -> Floats:
@@ -107,8 +132,9 @@ def own_tables(case: Case, hidden: Hidden) -> dict[str, pd.DataFrame]:
         tables["pair_distances"] = _distance_bins(sets, case.space.points)
     tables["set_sizes"] = _set_sizes(case)
     if not isinstance(hidden, str):
-        tables["sensitivity"] = contour_points(hidden)
-    return tables
+        tables["hidden_factor"] = contour_points(hidden)
+    curve = _curve(case)
+    return tables if curve.empty else {**tables, "gamma_curve": curve}
 
 
 def _with_score(case: Case) -> Covariates:

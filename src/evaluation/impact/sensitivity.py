@@ -17,7 +17,6 @@ from evaluation.errors import DataError, InternalError
 from evaluation.impact.covariates import Covariates, Floats, independent_columns
 from evaluation.impact.regression import Factor, factorize, weighted_least_squares
 
-MAXIMUM_GAMMA = 1e6  # beyond this a hidden bias is not a number that says anything
 SMD_TO_LOG_RISK_RATIO = 0.91  # VanderWeele and Ding (2017), table 2: RR ~ exp(0.91 d)
 
 
@@ -99,14 +98,13 @@ def omitted_variable(
     rows = [
         _benchmark(label, *strength, estimate, std_error, df) for label, strength in zip(labels, strengths, strict=True)
     ]
-    critical = float(special.stdtrit(df - 1, 0.975)) / np.sqrt(df - 1) if df > 1 else np.inf
     return OmittedVariable(
         estimate=estimate,
         std_error=std_error,
         df=df,
         partial_r2=t**2 / (t**2 + df) if np.isfinite(t) else 1.0,
-        robustness_value=_robustness(t / np.sqrt(df)),
-        robustness_value_interval=_robustness_to_interval(t / np.sqrt(df), critical),
+        robustness_value=robustness(t / np.sqrt(df)),
+        robustness_value_interval=robustness_to_interval(t / np.sqrt(df), critical_f(df)),
         benchmarks=pd.DataFrame(
             rows, columns=["covariate", "r2_treatment", "r2_outcome", "adjusted_estimate", "multiple"]
         ),
@@ -123,15 +121,20 @@ def _require_freedom(df: int) -> None:
         )
 
 
-def _robustness(f: float) -> float:
+def critical_f(df: float) -> float:
+    """t's 97.5 % quantile on the scale of f, with one degree of freedom less: for the omitted variable."""
+    return float(special.stdtrit(df - 1, 0.975) / np.sqrt(df - 1)) if df > 1 else np.inf
+
+
+def robustness(f: float) -> float:
     """RV = (√(f⁴ + 4f²) - f²)/2 with f = |t|/√df."""
     if not np.isfinite(f):
         return 1.0
     return float((np.sqrt(f**4 + 4 * f**2) - f**2) / 2)
 
 
-def _robustness_to_interval(f: float, critical: float) -> float:
-    """As `_robustness` with f less its critical value; where df is small one of the two shares reaches its end."""
+def robustness_to_interval(f: float, critical: float) -> float:
+    """As `robustness` with f less its critical value; where df is small one of the two shares reaches its end."""
     beyond = f - critical
     if beyond <= 0:
         return 0.0
@@ -139,7 +142,7 @@ def _robustness_to_interval(f: float, critical: float) -> float:
         return 1.0
     if critical > 0 and f > 1 / critical:  # the constraint R²_y ≤ 1 binds: equation for extreme scenarios
         return float((f**2 - critical**2) / (1 + f**2))
-    return _robustness(beyond)
+    return robustness(beyond)
 
 
 def _group_labels(covariates: Covariates, groups: Iterable[str]) -> list[str]:
@@ -204,116 +207,6 @@ def _multiple(with_treatment: float, with_outcome: float, size: float, std_error
     if excess(highest) < 0:
         return float(limit)
     return float(optimize.brentq(excess, 0.0, highest, xtol=1e-12, rtol=1e-12))
-
-
-# matched sets: hidden bias in the assignment --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HiddenBias:
-    """Rosenbaum bounds for matched sets.
-
-    Attributes:
-        gamma: largest Γ (odds of treatment within a set may differ by this factor) at which the one-sided test still
-            rejects no effect; 1 if it does not reject without bias, infinite if it rejects at every Γ tried.
-        p_value: one-sided p-value without hidden bias.
-        level: of the test.
-        sets: matched sets that count.
-        direction: sign of the effect that is tested, +1 or -1.
-    """
-
-    gamma: float
-    p_value: float
-    level: float
-    sets: int
-    direction: int
-
-
-def rosenbaum(differences: Floats, *, level: float = 0.05) -> HiddenBias:
-    """Γ for pairs by Wilcoxon's signed rank statistic, one-sided in the direction of the data.
-
-    With ranks q of the absolute differences (mean ranks for ties; a difference of zero has a rank and then says
-    nothing), the largest p-value at Γ comes from T = Σ q 1{d > 0} with mean Γ/(1+Γ) Σ q and variance Γ/(1+Γ)² Σ q² over
-    d ≠ 0, normal approximation.
-
-    Args:
-        differences: (m,) outcome of the treated unit less that of its partner.
-        level: of the one-sided test.
-
-    Raises:
-        DataError: fewer than two pairs that differ.
-
-    Source: Rosenbaum (2002), *Observational Studies*, section 4.3.3.
-    """
-    ranks = pd.Series(np.abs(differences)).rank().to_numpy()
-    scores = np.column_stack([ranks * (differences > 0), ranks * (differences < 0)])
-    return hidden_bias(scores, level=level)
-
-
-def hidden_bias(scores: Floats, *, level: float = 0.05) -> HiddenBias:
-    """Γ for matched sets of one treated unit and one or more others, by the sum of the scores of the treated.
-
-    The largest mean of a set's term at Γ is max over cuts a of (Σ of the a smallest + Γ Σ of the others) / (a + Γ (k -
-    a)), and its variance that of the same distribution (the larger one where two cuts tie): Gastwirth, Krieger and
-    Rosenbaum (2000), asymptotically separable.
-
-    Args:
-        scores: (m, k) score of the treated unit first, then those of the others; NaN where a set has fewer.
-        level: of the one-sided test in the direction of the data.
-
-    Raises:
-        DataError: fewer than two sets in which scores differ.
-    """
-    varies = np.nanmax(scores, axis=1) > np.nanmin(scores, axis=1) if len(scores) else np.zeros(0, dtype=bool)
-    used = scores[varies]
-    if len(used) < 2:
-        raise DataError(
-            code="E-IMP-151",
-            what="too few matched sets differ to say what a hidden bias would do",
-            found=f"{len(used)} sets with different outcomes",
-            expected="at least two",
-        )
-    excess = float(used[:, 0].sum() - np.nanmean(used, axis=1).sum())
-    direction = 1 if excess >= 0 else -1
-    turned = direction * used
-    at_one = _largest_p(turned, 1.0)
-    return HiddenBias(
-        gamma=_largest_gamma(turned, level, at_one), p_value=at_one, level=level, sets=len(used), direction=direction
-    )
-
-
-def _largest_gamma(scores: Floats, level: float, at_one: float) -> float:
-    if at_one >= level:
-        return 1.0
-    if _largest_p(scores, MAXIMUM_GAMMA) < level:
-        return float("inf")
-    log_gamma = optimize.brentq(
-        lambda value: _largest_p(scores, float(np.exp(value))) - level, 0.0, np.log(MAXIMUM_GAMMA), xtol=1e-10
-    )
-    return float(np.exp(log_gamma))
-
-
-def _largest_p(scores: Floats, gamma: float) -> float:
-    means, variances = _extremes(scores, gamma)
-    return float(special.ndtr(-(scores[:, 0].sum() - means.sum()) / np.sqrt(variances.sum())))
-
-
-def _extremes(scores: Floats, gamma: float) -> tuple[Floats, Floats]:
-    """(m,) largest means, and the largest variances among the cuts that reach them."""
-    ordered = np.sort(scores, axis=1)  # NaN last
-    there = np.isfinite(ordered)
-    filled = np.where(there, ordered, 0.0)
-    size, k = there.sum(axis=1), ordered.shape[1]
-    cuts = np.arange(1, k)
-    before, squares = np.cumsum(filled, axis=1)[:, :-1], np.cumsum(filled**2, axis=1)[:, :-1]
-    total, total_squares = filled.sum(axis=1, keepdims=True), (filled**2).sum(axis=1, keepdims=True)
-    weight = cuts + gamma * (size[:, None] - cuts)
-    mean = (before + gamma * (total - before)) / weight
-    variance = (squares + gamma * (total_squares - squares)) / weight - mean**2
-    possible = cuts < size[:, None]
-    best = np.where(possible, mean, -np.inf).max(axis=1)
-    tied = possible & (mean >= best[:, None] - 1e-12 * np.abs(best[:, None]))
-    return best, np.where(tied, variance, -np.inf).max(axis=1)
 
 
 # risk ratios ----------------------------------------------------------------------------------------------------------

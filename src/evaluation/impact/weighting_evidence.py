@@ -81,7 +81,7 @@ def _hidden_factors(
     outcome, treated = (frame[name].to_numpy(dtype=float) for name in (outcomes_of(design)[0][0], "treated"))
     delta = sensitivity.oster_delta(outcome, treated, model_matrix(frame, sample.names).matrix)
     made = [*hidden_factor_checks(found), _e_value(design, headline, outcome, treated), _oster(delta)]
-    return made, {"sensitivity": contour_points(found)}
+    return made, {"hidden_factor": contour_points(found)}
 
 
 def _e_value(design: WeightingDesign, headline: Block, outcome: np.ndarray, treated: np.ndarray) -> Check:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from evaluation.report import cells, locale, tables, words
+from evaluation.report import cells, locale, sensitivity_words, tables, words
 from evaluation.report.inputs import Inputs, Row, Said, said
 from evaluation.report.locale import Lang
 from evaluation.report.texts import texts
@@ -22,7 +22,7 @@ _SYMBOLS: Final[Mapping[words.Valence, str]] = {
     "not_an_effect": "○",
     "not_read": "○",
 }
-_SHOWN_ELSEWHERE: Final = ("effects", "checks", "notes")
+_SHOWN_ELSEWHERE: Final = ("effects", "checks", "notes", "sensitivity")
 _GRADE_FIELDS: Final = ("ceiling", "ceiling_rule", "verdict", "rubric")
 _PRINTED_FIELDS: Final = ("design", "note")
 
@@ -52,9 +52,13 @@ def finding(inputs: Inputs, record: Row, lang: Lang) -> View:
 
 
 def expert(inputs: Inputs, record: Row, lang: Lang) -> View:
-    """Show everything else that is known of a finding: all fields, all checks."""
+    """Show everything else that is known of a finding: what would overturn it, all fields, all checks."""
     grade, printed = inputs.grades[record["id"]], inputs.findings.get(record["id"], {})
-    return {"fields": _fields(record, grade, printed, lang), "checks": _checks(record, lang)}
+    return {
+        "fields": _fields(record, grade, printed, lang),
+        "checks": _checks(record, lang),
+        "overturn": sensitivity_words.sentences(record.get("sensitivity", ()), lang),
+    }
 
 
 def claimed(record: Row, grade: Row, printed: Row, lang: Lang) -> words.Claimed:

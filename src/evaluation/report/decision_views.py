@@ -92,7 +92,7 @@ def local_cells(row: Row, lang: Lang) -> dict[str, Any]:
     t = texts(lang)
     return {
         t("columns.decision"): _tag(row["decision"], lang),
-        t("here.transfer"): row["transfer"] or t("here.not_assessed"),
+        t("here.transfer"): t(f"transfer.letter_{row['transfer']}") if row["transfer"] else t("here.not_assessed"),
         t("here.net"): net(row["value"], lang),
         t("here.enough"): cells.stack([Markup("{}").format(line) for line in enough(row, lang)]),
     }

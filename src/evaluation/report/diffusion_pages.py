@@ -172,14 +172,28 @@ def _checked(validation: Row, curves: Sequence[Row], lang: Lang) -> Markup:
 
 
 def _narrow(validation: Row, lang: Lang) -> Markup:
-    """A sentence where fewer figures than promised fall inside the fans."""
+    """How many figures fall inside, with and without what the curves miss, and a warning where they are too few.
+
+    Too few: as few or fewer would come one time in ten or more rarely if fans held what they promise.
+    """
+    from scipy.stats import binom
+
     found, level = validation["all"], validation["level"]
-    if not found["figures"] or found["inside"] >= level * found["figures"]:
+    if not found["figures"]:
         return Markup("")
-    values = {"inside": found["inside"], "figures": found["figures"], "level": locale.percent(level, lang)}
-    return Markup("<p>{}</p>").format(_word("part", "narrow", lang, **values))
+    values = {
+        "inside": found["inside"],
+        "alone": found["inside_alone"],
+        "figures": found["figures"],
+        "level": locale.percent(level, lang),
+    }
+    told = [_word("part", "drift", lang, **values)]
+    if binom.cdf(found["inside"], found["figures"], level) < _RARE:
+        told.append(_word("part", "narrow", lang, **values))
+    return Markup("").join(Markup("<p>{}</p>").format(line) for line in told)
 
 
+_RARE: Final = 0.10
 _FORECASTS: Final = ("curves", "no_change", "last_growth")
 
 

@@ -122,7 +122,7 @@ def lessons(data: Row) -> pd.DataFrame:
 
 
 def _inside(found: Row) -> dict[str, Any]:
-    return {"inside": found.get("inside"), "winner": found.get("winner")}
+    return {name: found.get(name) for name in ("inside", "inside_alone", "winner")}
 
 
 def _said(french: str, english: str, lang: Lang) -> str:

@@ -21,6 +21,30 @@ def coverage_frame(inputs: Inputs, lang: Lang) -> pd.DataFrame:
     return tables.frame([_coverage_csv(inputs, row, lang) for row in inputs.coverage])
 
 
+def register_frame(inputs: Inputs, lang: Lang) -> pd.DataFrame:
+    """The register of decisions for a spreadsheet, dates as ISO text, one row a decision."""
+    return tables.frame([_register_csv(inputs, row, lang) for row in inputs.decisions])
+
+
+def for_paper(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns of a frame that a printed page has room for: no id, no address."""
+    long = {"id", texts("fr")("columns.source"), texts("en")("columns.source")}
+    return frame[[name for name in frame.columns if name not in long]]
+
+
+def _register_csv(inputs: Inputs, row: Row, lang: Lang) -> dict[str, Any]:
+    t = texts(lang)
+    return {
+        "id": row["innovation"],
+        t("columns.innovation"): str(said(inputs.innovation(row["innovation"]), "label", lang)),
+        t("columns.decision"): str(said(row, "label", lang)),
+        t("innovation.rule"): t(f"rules.{row['rule']}"),
+        t("innovation.decided"): str(row["date"]),
+        t("innovation.review"): str(row["review_date"]),
+        t("innovation.owner"): row.get("owner") or "",
+    }
+
+
 def _portfolio_csv(inputs: Inputs, decision: Row, lang: Lang) -> dict[str, Any]:
     t = texts(lang)
     record = shown_record(inputs, decision)

@@ -5,18 +5,39 @@ from typing import Any
 
 from markupsafe import Markup
 
-from evaluation.report import cards, cells, decision_views, synthesis_views, tables, views
+from evaluation.report import (
+    calibration_views,
+    cards,
+    cells,
+    decision_views,
+    finance_pages,
+    learning_views,
+    locale,
+    scheme_views,
+    synthesis_views,
+    tables,
+    transfer_views,
+    views,
+    words,
+)
 from evaluation.report.cards import View
-from evaluation.report.inputs import Inputs, Row, said
+from evaluation.report.inputs import Inputs, Row, Said, said
 from evaluation.report.locale import Lang
 from evaluation.report.texts import texts
 
 
-def innovation(inputs: Inputs, decision: Row, lang: Lang) -> View:
-    """One innovation: decision first, then effects, cost, coverage, the unknown, what would change the decision."""
+def innovation(inputs: Inputs, decision: Row, lang: Lang, *, expert: bool = True) -> View:
+    """One innovation: decision first, then effects, cost, coverage, the unknown, what would change the decision.
+
+    Args:
+        inputs: of the site.
+        decision: about the innovation.
+        lang: language of the words.
+        expert: with everything that is known of each finding, which the page holds behind names.
+    """
     row = inputs.innovation(decision["innovation"])
     records = inputs.records_of(row["id"])
-    findings = [{**cards.finding(inputs, each, lang), **cards.expert(inputs, each, lang)} for each in records]
+    findings = [_finding(inputs, each, lang, expert=expert) for each in records]
     coverage = inputs.coverage_of(row["id"])
     return {
         "id": row["id"],
@@ -27,10 +48,16 @@ def innovation(inputs: Inputs, decision: Row, lang: Lang) -> View:
         "scope": said(decision, "scope", lang),
         "dials": _dials(inputs, decision, lang),
         "places": decision_views.places(inputs, inputs.local_of(row["id"]), lang),
+        "transfers": transfer_views.reasons(inputs, decision, lang),
         "recalled": decision_views.recalled(inputs.local_of(row["id"]), lang),
         "near": decision_views.near_rules(inputs, decision, lang),
         "to_scale": decision_views.to_scale(inputs, decision, lang),
+        "programme": _programme(inputs.programmes.get(row["id"]), lang),
         "findings": findings,
+        "records": records,
+        "relevance": learning_views.relevance(inputs, row["id"], lang),
+        "study": learning_views.study_of(inputs, row["id"], lang),
+        "staged": finance_pages.staged(inputs, row["id"], lang),
         "believed": synthesis_views.believed(inputs, row["id"], lang),
         "costs": _costs(inputs, row["id"], lang),
         "coverage": [_coverage_sentence(entry, lang) for entry in coverage if entry.get("share") is not None],
@@ -40,6 +67,26 @@ def innovation(inputs: Inputs, decision: Row, lang: Lang) -> View:
         ),
         "unknown": _unknown(inputs, row, coverage, lang),
     }
+
+
+def _finding(inputs: Inputs, record: Row, lang: Lang, *, expert: bool) -> View:
+    """A finding, and everything for experts, verdicts of other schemes included."""
+    if not expert:
+        return cards.finding(inputs, record, lang)
+    return {
+        **cards.finding(inputs, record, lang),
+        **cards.expert(inputs, record, lang),
+        "schemes": scheme_views.equivalents(inputs, record["id"], lang),
+        "calibration": calibration_views.card(inputs, record, lang),
+    }
+
+
+def _programme(row: Row | None, lang: Lang) -> View | None:
+    """The grade of the programme over all its findings, with what holds it down; None where no effect was read."""
+    if row is None:
+        return None
+    label = texts(lang)("programme.grade", grade=words.grade_label(row["value"], lang), findings=row["findings"])
+    return {"label": label, "reasons": [Said(locale.typography(reason, lang)) for reason in row[f"reasons_{lang}"]]}
 
 
 def _dials(inputs: Inputs, decision: Row, lang: Lang) -> View:

@@ -6,13 +6,14 @@ marked as English.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date as Date
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pandas as pd
 
 from evaluation import store
-from evaluation.errors import DisclosureError, InternalError, StaleError
-from evaluation.report import locale
+from evaluation.errors import DataError, DisclosureError, InternalError, StaleError
+from evaluation.report import locale, provenance
 from evaluation.report.locale import Lang
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 STUDY: Final = "study"  # in data/selection/territories.json: the place of the study, where nothing is decided
+DECIDED: Final = (  # every decision, the strongest first
+    "GENERALISER",
+    "ETENDRE_SOUS_EVALUATION",
+    "EXPERIMENTER",
+    "REVOIR",
+    "NE_PAS_RETENIR",
+    "DONNEES_INSUFFISANTES",
+)
 _RULES: Final = ("scale", "extend", "steps", "stop", "test", "revise")
 
 
@@ -56,6 +65,15 @@ class Inputs:
         bounds: bounds of the rules of decision, by section of `selection:` in params.yaml.
         places: rows of the test territories: figures, what to collect.
         diffusion: content of the files of data/diffusion by name; empty before the stage diffusion has run.
+        finance, funnel, what_if: the finance map with its tranches, both funnels, the grid; empty before the stage
+            selection has written them.
+        past_decisions: earlier decisions that people typed: innovation, decision, date.
+        schemes: verdicts of other schemes; empty before the stage evidence has run.
+        blinded: ids of evaluations whose outcomes are permuted; they have no record here.
+        provenance: hashes of what the pages are made from, and what is stale (see `provenance.read`).
+        programmes: grade of each programme over its findings, by innovation.
+        calibration: how often simulated intervals held the truth; empty before `evaluation calibrate` has run.
+        readings: who rated findings and which searches were made; empty before the stage evidence has run.
     """
 
     difficulties: Sequence[Row]
@@ -79,6 +97,18 @@ class Inputs:
     bounds: Mapping[str, Row] = field(default_factory=dict)
     places: Sequence[Row] = ()
     diffusion: Mapping[str, Any] = field(default_factory=dict)
+    finance: Row = field(default_factory=dict)
+    funnel: Row = field(default_factory=dict)
+    what_if: Row = field(default_factory=dict)
+    past_decisions: Sequence[Row] = ()
+    schemes: Row = field(default_factory=dict)
+    provenance: Row = field(default_factory=dict)
+    transfer: Row = field(default_factory=dict)
+    landmarks: Sequence[Row] = ()
+    blinded: Sequence[str] = ()
+    readings: Row = field(default_factory=dict)
+    programmes: Mapping[str, Row] = field(default_factory=dict)
+    calibration: Row = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:
@@ -117,7 +147,11 @@ class Inputs:
 
     def benchmark_records(self) -> list[Row]:
         """Records of benchmark evaluations, by id."""
-        return [record for _, record in sorted(self.records.items()) if record["role"] == "benchmark"]
+        return self.records_for("benchmark")
+
+    def records_for(self, role: str) -> list[Row]:
+        """Records of evaluations that have a role, by id."""
+        return [record for _, record in sorted(self.records.items()) if record["role"] == role]
 
 
 def read() -> Inputs:
@@ -132,7 +166,7 @@ def read() -> Inputs:
     from evaluation.settings.portfolio import read_portfolio
 
     portfolio = read_portfolio()
-    params, found = read_params(), records.read_all()
+    params, found, grades = read_params(), records.read_all(), _json("evidence", "grades.json")
     return Inputs(
         difficulties=_rows(portfolio.difficulties),
         innovations=_rows(portfolio.innovations),
@@ -140,7 +174,7 @@ def read() -> Inputs:
         costs=_rows(portfolio.costs),
         benchmarks=_rows(portfolio.benchmarks),
         records={record.id: record.as_dict() for record in found},
-        grades=_json("evidence", "grades.json"),
+        grades=grades,
         coverage=_json("diffusion", "coverage.json"),
         needs=_json("needs", "needs.json"),
         decisions=_json("selection", "decisions.json"),
@@ -155,6 +189,18 @@ def read() -> Inputs:
         bounds=_bounds(params),
         places=_rows(portfolio.test_territories),
         diffusion=_diffusion(),
+        finance=_json_or_empty("selection", "finance.json"),
+        funnel=_json_or_empty("selection", "funnel.json"),
+        what_if=_json_or_empty("selection", "what_if.json"),
+        past_decisions=_past_decisions(),
+        schemes=_json_or_empty("evidence", "schemes.json"),
+        provenance=provenance.read(params, found, grades),
+        transfer=_json_or_empty("evidence", "transfer.json"),
+        landmarks=_rows(portfolio.landmarks),
+        blinded=tuple(sorted(name for name, design in params.evaluations.items() if design.blinded)),
+        readings=_json_or_empty("evidence", "readings.json"),
+        programmes=_json_or_empty("evidence", "programmes.json").get("programmes", {}),
+        calibration=_json_or_empty("calibration", "calibration.json"),
     )
 
 
@@ -253,6 +299,34 @@ def _diffusion() -> dict[str, Any]:
     return {name: _json("diffusion", f"{name}.json") for name in RESULTS} if there else {}
 
 
+def _past_decisions() -> list[Row]:
+    """Earlier decisions, one a line, as people typed them; none where there is no such file."""
+    file = store.path("data", "portfolio", "past_decisions.csv")
+    if not file.is_file():
+        return []
+    table = store.read_csv(file)
+    rows = [{str(name): str(value) for name, value in row.items()} for row in table.to_dict("records")]
+    wrong = [str(place) for place, row in enumerate(rows, start=2) if not _is_past_decision(row)]
+    if wrong:
+        raise DataError(
+            code="E-REP-024",
+            what="a past decision cannot be read",
+            where=f"data/portfolio/past_decisions.csv, line {_some(wrong)}",
+            found="another column, decision or date",
+            expected=f"innovation, decision (one of {', '.join(DECIDED)}), date (YYYY-MM-DD)",
+            fix="correct the line",
+        )
+    return list(rows)
+
+
+def _is_past_decision(row: Mapping[str, str]) -> bool:
+    try:
+        Date.fromisoformat(row["date"])
+    except (KeyError, ValueError):
+        return False
+    return bool(row.get("innovation")) and row.get("decision") in DECIDED
+
+
 def _tables(record_id: str) -> dict[str, pd.DataFrame]:
     folder = store.path("data", "evidence", "estimated", store.require_slug(record_id), "tables")
     return {file.stem: store.read_csv(file) for file in sorted(folder.glob("*.csv"))}
@@ -265,7 +339,8 @@ def _versions(params: "Params") -> dict[str, str]:
 def _bounds(params: "Params") -> dict[str, Row]:
     if params.selection is None:
         return {}
-    return {name: getattr(params.selection, name).model_dump(mode="json") for name in _RULES}
+    transfer = {} if params.transfer is None else {"transfer": params.transfer.model_dump(mode="json")}
+    return {name: getattr(params.selection, name).model_dump(mode="json") for name in _RULES} | transfer
 
 
 def _why_lower(records: Sequence["Record"]) -> dict[str, list[str]]:

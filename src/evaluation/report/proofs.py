@@ -8,13 +8,13 @@ from typing import Any, Final
 import pandas as pd
 from markupsafe import Markup
 
-from evaluation.report import cards, cells, figures, locale, tables
+from evaluation.report import calibration_views, cards, cells, figures, locale, tables, transfer_views
 from evaluation.report.cards import View
 from evaluation.report.inputs import Inputs, Row, Said, said
 from evaluation.report.locale import Lang
 from evaluation.report.texts import read, texts
 
-_EXPERT_TABLES: Final = ("codebook", "balance", "attrition_", "sensitivity")  # names, or how they begin
+_EXPERT_TABLES: Final = ("codebook", "balance", "attrition_", "hidden_factor")  # names, or how they begin
 _Z_95: Final = 1.959963984540054
 
 
@@ -25,6 +25,8 @@ def proofs(inputs: Inputs, lang: Lang) -> View:
     return {
         "sections": sections,
         "overview": _overview(sections, lang),
+        "transfers": transfer_views.proofs(inputs, lang),
+        "calibration": calibration_views.proofs(inputs, lang),
         "why_lower": [_named(text, titles, lang) for text in inputs.why_lower.get(lang, ())],
     }
 
@@ -103,7 +105,9 @@ def _naive(record: Row, lang: Lang) -> str:
     rows = [
         row
         for row in record["effects"]
-        if row["term"] == "raw_difference" and row["outcome"] == _headline(record)["outcome"]
+        if row["term"] == "raw_difference"
+        and row["role"] != "headline"
+        and row["outcome"] == _headline(record)["outcome"]
     ]
     return texts(lang)("proofs.naive_note", raw=_number(rows[0], lang)) if rows else ""
 
@@ -164,6 +168,15 @@ def _figures(inputs: Inputs, record: Row, lang: Lang) -> list[View]:
     balance = inputs.tables.get(record["id"], {}).get("balance")
     if balance is not None and len(balance):
         drawn.append(("figure_balance", figures.love_plot(balance, lang)))
+    bins = inputs.tables.get(record["id"], {}).get("score_bins")
+    if bins is not None and len(bins):
+        drawn.append(("figure_discontinuity", figures.discontinuity(bins, unit, lang)))
+    variants, axes = (inputs.tables.get(record["id"], {}).get(f"specification{name}") for name in ("s", "_axes"))
+    if variants is not None and axes is not None and len(variants):
+        drawn.append(("figure_variants", figures.specification_curve(variants, list(axes["axis"]), unit, lang)))
+    stages = inputs.tables.get(record["id"], {}).get("stages")
+    if stages is not None and len(stages):
+        drawn.append(("figure_stages", figures.stages(stages, unit, lang)))
     flow = inputs.tables.get(record["id"], {}).get("attrition_flow")
     if flow is not None and len(flow):
         drawn.append(("figure_attrition", figures.attrition_flow(flow, lang)))

@@ -33,6 +33,8 @@ def citizens(inputs: Inputs, lang: Lang) -> View:
             t("citizens.count", innovations=len(inputs.decisions), difficulties=len(inputs.difficulties)),
             t("citizens.ready", count=ready) if ready else t("citizens.none_ready"),
             t("citizens.test", count=counts[views.TEST]),
+            *([t("citizens.revise", count=counts["REVOIR"])] if counts["REVOIR"] else []),
+            *([t("citizens.dropped", count=counts["NE_PAS_RETENIR"])] if counts["NE_PAS_RETENIR"] else []),
             t("citizens.lacking", count=counts[views.LACKING]),
         ],
         "difficulties": [
@@ -104,7 +106,14 @@ def _in_easy_words(inputs: Inputs, difficulty_id: str, lang: Lang) -> list[str]:
     """How many answers there are, how many are to be tested, how many nobody studied well enough."""
     t = texts(lang)
     own = Counter(row["decision"] for row in inputs.decisions if row["difficulty"] == difficulty_id)
-    counts = {"answers": sum(own.values()), "to_test": own[views.TEST], "unknown": own[views.LACKING]}
+    counts = {
+        "answers": sum(own.values()),
+        "going": sum(own[decision] for decision in words.SCALING),
+        "to_test": own[views.TEST],
+        "to_revise": own["REVOIR"],
+        "dropped_here": own["NE_PAS_RETENIR"],
+        "unknown": own[views.LACKING],
+    }
     return [
         t(f"citizens.{name}" if count != 1 else f"citizens.{name}_one", count=locale.number(count, lang))
         for name, count in counts.items()

@@ -58,8 +58,8 @@ def worth_funding(inputs: Inputs, lang: Lang) -> View:
     at_home = [study for study in found if study.in_france and study not in first][:NAMED]
     return {
         "rule": texts(lang)("studies.rule_value" if known else "studies.rule"),
-        "first": [_line(inputs, study, lang) for study in first],
-        "at_home": [_line(inputs, study, lang) for study in at_home],
+        "first": [line(inputs, study, lang) for study in first],
+        "at_home": [line(inputs, study, lang) for study in at_home],
         "any_at_home": any(study.in_france for study in first),
     }
 
@@ -78,7 +78,7 @@ def _study(inputs: Inputs, decision: Row) -> Study:
 
 def _value(rows: Sequence[Row]) -> float | None:
     """The highest value of a test among the test territories."""
-    values = [row["value"].get("value_of_test") for row in rows]
+    values = [(row.get("learning") or {}).get("value") for row in rows]
     known = [value for value in values if value is not None]
     return max(known) if known else None
 
@@ -92,7 +92,8 @@ def _useful(effects: Sequence[Row], best_record: str | None) -> tuple[float | No
     return min((posterior["useful"] for posterior in chosen), default=None), not read
 
 
-def _line(inputs: Inputs, study: Study, lang: Lang) -> View:
+def line(inputs: Inputs, study: Study, lang: Lang) -> View:
+    """One study to fund: the innovation, where it exists, what its rank rests on."""
     row = inputs.innovation(study.innovation)
     return {
         "id": study.innovation,

@@ -1,4 +1,7 @@
-"""Tables for people (HTML) and their spreadsheets (CSV), from a frame whose column names are what the reader sees."""
+"""Tables for people (HTML), for spreadsheets (CSV) and for papers (LaTeX), from a frame.
+
+The names of its columns are what the reader sees.
+"""
 
 import csv as csv_format
 import io
@@ -13,6 +16,16 @@ from evaluation.report import locale
 from evaluation.report.locale import Lang
 
 _NOTHING: Final = "–"
+_TEX: Final[Mapping[str, str]] = {
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "\u00a0": "~",
+    "\u202f": r"\,",
+}
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -51,6 +64,48 @@ def csv(frame: pd.DataFrame) -> str:
     writer.writerow([_harmless(str(name)) for name in frame.columns])
     writer.writerows([_field(value) for value in row] for row in frame.itertuples(index=False, name=None))
     return out.getvalue()
+
+
+def latex(frame: pd.DataFrame, *, caption: str, lang: Lang, note: str = "") -> str:
+    """Write a frame as a LaTeX table (packages booktabs and longtable), one row a line.
+
+    Args:
+        frame: text is escaped, so that no cell is a command; numbers are localised; missing is '–'.
+        caption: what the table holds, one sentence.
+        lang: language of numbers.
+        note: under the table, such as where the numbers come from.
+    """
+    width = f"{0.96 / max(1, len(frame.columns)):.3f}"
+    columns = "".join(rf"p{{{width}\linewidth}}" for _ in frame.columns)
+    head = " & ".join(_tex(str(name)) for name in frame.columns)
+    rows = [" & ".join(_tex_cell(value, lang) for value in row) for row in frame.itertuples(index=False, name=None)]
+    lines = [
+        rf"\begin{{longtable}}{{{columns}}}",
+        rf"\caption{{{_tex(caption)}}}\\",
+        r"\toprule",
+        rf"{head} \\",
+        r"\midrule",
+        r"\endhead",
+        *(rf"{row} \\" for row in rows),
+        r"\bottomrule",
+        r"\end{longtable}",
+        *([rf"{{\footnotesize {_tex(note)}}}"] if note else []),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _tex_cell(value: Any, lang: Lang) -> str:
+    if _is_missing(value):
+        return _NOTHING
+    if _is_number(value):
+        return _tex(locale.number(float(value), lang))
+    return _tex(value.striptags() if isinstance(value, Markup) else str(value))
+
+
+def _tex(text: str) -> str:
+    """Text in one line in which no sign is a command of LaTeX; spaces that do not break become its own."""
+    shown = "".join(sign if sign.isprintable() or sign in "\u00a0\u202f" else " " for sign in text)
+    return "".join(_TEX.get(sign, sign) for sign in shown)
 
 
 def _line(values: tuple[Any, ...], names: list[Markup], lang: Lang) -> str:

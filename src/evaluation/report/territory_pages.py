@@ -9,7 +9,18 @@ from typing import Any
 
 from markupsafe import Markup
 
-from evaluation.report import cells, decision_views, diffusion_pages, locale, needs_pages, tables, views
+from evaluation.report import (
+    cells,
+    decision_views,
+    diffusion_pages,
+    learning_views,
+    locale,
+    needs_pages,
+    places_map,
+    tables,
+    territory_fans,
+    views,
+)
 from evaluation.report.inputs import Inputs, Row, Said, said
 from evaluation.report.locale import Lang
 from evaluation.report.texts import texts
@@ -41,9 +52,13 @@ def view(inputs: Inputs, place: Row, lang: Lang) -> View:
         "unknown": [t(f"place.no_{name}") for name in _unknown_of_all(decided)] if decided else [],
         "to_act": _decisions(inputs, decided, lang, acting=True),
         "lacking": _decisions(inputs, decided, lang, acting=False),
+        "relevance": learning_views.relevance_here(inputs, place["id"], _acting(), lang),
+        "agenda": learning_views.agenda(inputs, place["id"], lang),
         "covered": _covered(inputs, covered, lang),
         "massive": _massive(inputs, place["id"], lang),
         "collect": _collect(place, covered, lang),
+        "map": places_map.view(inputs, lang),
+        "fans": territory_fans.fans(inputs, place["id"], lang),
     }
 
 
@@ -106,6 +121,10 @@ def _decisions(inputs: Inputs, decided: dict[str, Row], lang: Lang, *, acting: b
     ]
     caption = t("place.to_act" if acting else "place.lacking")
     return tables.html(tables.frame(rows), caption=caption, lang=lang) if rows else Markup("")
+
+
+def _acting() -> list[str]:
+    return [decision for decision in views.DECISIONS if decision != views.LACKING]
 
 
 def _told_apart(decided: dict[str, Row], row: Row, lang: Lang) -> dict[str, Any]:

@@ -7,15 +7,15 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from evaluation.report import cards, cells, locale, studies, synthesis_views, tables, words
+from evaluation.report import cards, cells, locale, reading_views, studies, synthesis_views, tables, words
 from evaluation.report.cards import View
-from evaluation.report.inputs import Inputs, Row, Said, said
+from evaluation.report.inputs import DECIDED, Inputs, Row, Said, said
 from evaluation.report.locale import Lang
 from evaluation.report.texts import texts
 
 TEST: Final = "EXPERIMENTER"
 LACKING: Final = "DONNEES_INSUFFISANTES"
-DECISIONS: Final = ("GENERALISER", "ETENDRE_SOUS_EVALUATION", TEST, "REVOIR", "NE_PAS_RETENIR", LACKING)
+DECISIONS: Final = DECIDED
 
 GLOSSARY: Final[Mapping[str, Mapping[str, str]]] = {
     "difficulty": {"fr": "difficulté persistante", "en": "persistent difficulty"},
@@ -67,7 +67,7 @@ def home(inputs: Inputs, lang: Lang) -> View:
 
 def needs(inputs: Inputs, lang: Lang) -> View:
     """One section a difficulty: who, where, since when, figures, coverage, what to collect."""
-    return {"sections": [_need_section(inputs, row, lang) for row in inputs.difficulties]}
+    return {"sections": [need_section(inputs, row, lang) for row in inputs.difficulties]}
 
 
 def portfolio(inputs: Inputs, lang: Lang) -> View:
@@ -89,6 +89,7 @@ def method(inputs: Inputs, lang: Lang) -> View:
         "confidence": [
             (t(f"confidence.{mark}"), marks[mark]) for mark in ("seen", "derived", "computed", "recalled", "claim")
         ],
+        "readings": reading_views.readings(inputs, lang),
         "glossary": _glossary(lang),
     }
 
@@ -146,7 +147,7 @@ def _to_test(inputs: Inputs, lang: Lang) -> list[View]:
         chosen = [item for item in inputs.decisions if item["difficulty"] == row["id"] and item["decision"] == TEST]
         chosen.sort(key=lambda item: _display_order(inputs, item))
         if chosen:
-            shown = [_portfolio_line(inputs, item, lang) for item in chosen[:_SHOWN_PER_DIFFICULTY]]
+            shown = [portfolio_line(inputs, item, lang) for item in chosen[:_SHOWN_PER_DIFFICULTY]]
             more = len(chosen) - len(shown)
             groups.append({**difficulty_link(inputs, row["id"], lang), "shown": shown, "more": more})
     return groups
@@ -218,7 +219,8 @@ def _with_valence(inputs: Inputs, records: Sequence[Row], wanted: Sequence[str],
     return found
 
 
-def _need_section(inputs: Inputs, row: Row, lang: Lang) -> View:
+def need_section(inputs: Inputs, row: Row, lang: Lang) -> View:
+    """One difficulty: who, where, since when, figures, coverage, what studies say together, what to collect."""
     t = texts(lang)
     need: Row = next((entry for entry in inputs.needs if entry["difficulty"] == row["id"]), {})
     coverage = [entry for entry in _national(inputs) if entry["difficulty"] == row["id"]]
@@ -241,11 +243,11 @@ def _need_section(inputs: Inputs, row: Row, lang: Lang) -> View:
         ),
         "together": synthesis_views.of_difficulty(inputs, row["id"], lang),
         "collect": unique([*_texts_of(row, "to_collect", lang), *_coverage_to_collect(coverage, lang)]),
-        "innovations": [_innovation_link(inputs, item, lang) for item in _decisions_on(inputs, row["id"])],
+        "innovations": [_innovation_link(inputs, item, lang) for item in decisions_on(inputs, row["id"])],
     }
 
 
-def _decisions_on(inputs: Inputs, difficulty_id: str) -> list[Row]:
+def decisions_on(inputs: Inputs, difficulty_id: str) -> list[Row]:
     """Decisions about one difficulty: to test first, then as on the home page."""
     chosen = [item for item in inputs.decisions if item["difficulty"] == difficulty_id]
     return sorted(chosen, key=lambda item: (item["decision"] != TEST, *_display_order(inputs, item)))
@@ -288,11 +290,11 @@ def _territory_table(inputs: Inputs, need: Row, lang: Lang, *, caption: str) -> 
 
 
 def _portfolio_section(inputs: Inputs, row: Row, lang: Lang) -> View:
-    lines = [_portfolio_line(inputs, item, lang) for item in _decisions_on(inputs, row["id"])]
+    lines = [portfolio_line(inputs, item, lang) for item in decisions_on(inputs, row["id"])]
     return {**_difficulty_line(inputs, row, lang), "lines": lines}
 
 
-def _portfolio_line(inputs: Inputs, decision: Row, lang: Lang) -> View:
+def portfolio_line(inputs: Inputs, decision: Row, lang: Lang) -> View:
     """An innovation, its best established finding, the number of others, its decision."""
     record = shown_record(inputs, decision)
     return {
@@ -310,11 +312,18 @@ def decided(decision: Row, lang: Lang) -> View:
         "label": said(decision, "label", lang),
         "rule": texts(lang)(f"rules.{decision['rule']}"),
         "reason": said(decision, "reason", lang),
-        "change": [Said(locale.typography(text, lang)) for text in decision[f"would_change_{lang}"]],
+        "change": [Said(text) for text in _changes(decision, lang)],
         "owner": decision.get("owner") or "",
         "date": locale.date(str(decision["date"]), lang),
         "review": locale.date(str(decision["review_date"]), lang),
     }
+
+
+def _changes(decision: Row, lang: Lang) -> list[str]:
+    """What would change a decision; what a roll-out would take is left out where it stands as a list of its own."""
+    lead = texts(lang)("here.scale_lead")
+    lines = [locale.typography(text, lang) for text in decision[f"would_change_{lang}"]]
+    return [line for line in lines if not (decision.get("to_scale") and line.startswith(lead))]
 
 
 def unique(items: Iterable[Said]) -> list[Said]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from evaluation import store
 from evaluation.errors import DataError
+from evaluation.sample.blinding import permuted, seed_of
 from evaluation.sample.codebook import codebook
 from evaluation.sample.columns import covariate, ordered, probability, read_arm, weight
 from evaluation.sample.joins import combine
@@ -28,15 +29,18 @@ from evaluation.sample.table import (
 from evaluation.settings.designs import (
     Design,
     DidDesign,
+    DiscontinuityDesign,
     ExperimentDesign,
+    InstrumentDesign,
     MatchingDesign,
     Outcome,
     SyntheticControlDesign,
+    Treatment,
+    UncontrolledDesign,
     WeightingDesign,
 )
 
 Roles = dict[str, tuple[str, ...]]
-ArmDesign = ExperimentDesign | MatchingDesign | WeightingDesign  # designs whose rows are treated or not, once for all
 OverTime = DidDesign | SyntheticControlDesign  # designs whose units start at a date
 
 
@@ -52,6 +56,7 @@ def prepare(design: Design, *, root: Path | None = None, files: Sequence[Path] |
         Rows under canonical names, sorted by unit and period. A row leaves only if `keep` does not select it, a join
         finds no partner, its treatment is missing or another value, or it lacks the primary outcome or another value
         that the method needs; for a balanced panel, with all rows of a unit that has gaps. Each reason is a FlowStep.
+        Outcomes of a blinded evaluation are permuted.
 
     Raises:
         DataError: the data are not what the design says, or no estimate could come of them.
@@ -71,7 +76,7 @@ def prepare(design: Design, *, root: Path | None = None, files: Sequence[Path] |
     _require_usable(rows, design, calendar)
     followed = Followed(table=combined.table, everyone=everyone, used=rows.frame["unit"])
     roster = read_roster(design, followed, root=root)
-    return Sample(
+    made = Sample(
         id=design.id,
         frame=ordered(rows.frame),
         names=_names(design, roles),
@@ -84,6 +89,7 @@ def prepare(design: Design, *, root: Path | None = None, files: Sequence[Path] |
         notes=(*rows.notes, *(roster.notes if roster else ())),
         roster=roster.frame if roster else None,
     )
+    return permuted(made, seed_of(design.id)) if design.blinded else made
 
 
 def _sha256(data: str, roster: RosterRead | None) -> str:
@@ -100,7 +106,7 @@ def _roles(design: Design) -> Roles:
         "unit": design.unit,
         "period": getattr(design, "time", None) or getattr(getattr(design, "phase_in", None), "time", None),
         "cohort": design.cohort.column or design.cohort.indicator if isinstance(design, OverTime) else None,
-        "treated": design.treatment.column if isinstance(design, ArmDesign) else None,
+        "treated": arm.column if (arm := _treatment(design)) else None,
         "weight": design.weight,
         "stratum": getattr(design, "strata", None),
         "territory": design.territory,
@@ -109,16 +115,28 @@ def _roles(design: Design) -> Roles:
         "baseline_outcome": getattr(design, "baseline_outcome", None),
         "eligible": getattr(design, "eligible", None),
         "score": getattr(design, "score", None),
+        "running": getattr(design, "running", None),
+        "received": design.treatment if isinstance(design, InstrumentDesign) else getattr(design, "received", None),
+        "saturation": getattr(design, "saturation", None),
         **_sampling(design),
+        **_numbered("instrument", getattr(design, "instruments", ())),
         **_numbered("covariate", design.covariates),
         **_numbered("cluster", design.cluster),
         **_numbered("exact", getattr(design, "exact", ())),
         **_numbered("anti_exact", getattr(design, "anti_exact", ())),
         **_numbered("subgroup", getattr(design, "subgroups", ())),
         **_numbered("placebo", getattr(design, "placebo_outcomes", ())),
+        **_numbered("negative_outcome", design.negative_controls.outcomes),
+        **_numbered("negative_exposure", design.negative_controls.exposures),
     }
     roles: Roles = {f"outcome_{i}": outcome.columns for i, outcome in enumerate(design.outcomes, start=1)}
     return roles | {name: (column,) for name, column in single.items() if column is not None}
+
+
+def _treatment(design: Design) -> Treatment | None:
+    """The column of who was treated, for designs that name its values."""
+    named = getattr(design, "treatment", None)
+    return named if isinstance(named, Treatment) else None
 
 
 def _sampling(design: Design) -> dict[str, str | None]:
@@ -181,8 +199,26 @@ def _of_method(table: Table, design: Design) -> dict[str, pd.Series]:
         columns |= {name: numbers(table, column) for name, column in placebo.items()}
         if design.eligible:
             columns["eligible"] = zero_one(table, design.eligible, "eligible")
+    if isinstance(design, DiscontinuityDesign):
+        columns["running"] = numbers(table, design.running)
+        columns |= {"received": zero_one(table, design.received, "received")} if design.received else {}
+    if isinstance(design, InstrumentDesign):
+        columns["received"] = numbers(table, design.treatment)
+        columns |= {
+            name: numbers(table, column) for name, column in _numbered("instrument", design.instruments).items()
+        }
     baseline = getattr(design, "baseline_outcome", None)
-    return columns | ({"baseline_outcome": numbers(table, baseline)} if baseline else {})
+    columns |= {"baseline_outcome": numbers(table, baseline)} if baseline else {}
+    return columns | _negative_controls(table, design)
+
+
+def _negative_controls(table: Table, design: Design) -> dict[str, pd.Series]:
+    controls = design.negative_controls
+    outcomes = _numbered("negative_outcome", controls.outcomes)
+    exposures = _numbered("negative_exposure", controls.exposures)
+    return {name: numbers(table, column) for name, column in outcomes.items()} | {
+        name: zero_one(table, column, "negative_controls").astype(float) for name, column in exposures.items()
+    }
 
 
 def _of_experiment(table: Table, design: ExperimentDesign) -> dict[str, pd.Series]:
@@ -194,6 +230,8 @@ def _of_experiment(table: Table, design: ExperimentDesign) -> dict[str, pd.Serie
         columns["takeup"] = zero_one(table, design.takeup, "takeup")
     if isinstance(design.probability, str):
         columns["probability"] = probability(table, design.probability)
+    if design.saturation:
+        columns["saturation"] = numbers(table, design.saturation)
     if drawn["sampling_population"]:
         columns["sampling_population"] = numbers(table, drawn["sampling_population"])
     if design.response_weight:
@@ -299,13 +337,33 @@ def _place_in_time(rows: _Rows, design: OverTime) -> Calendar:
 
 
 def _periods_of_a_trial(rows: _Rows, design: Design) -> Calendar:
-    """Periods of a roll-out by lot; other trials have none."""
-    phase_in = getattr(design, "phase_in", None)
-    if phase_in is None:
+    """Periods of a roll-out by lot, or of a series; others have none."""
+    time = getattr(getattr(design, "phase_in", None), "time", None) or getattr(design, "time", None)
+    if time is None:
         return Calendar()
-    rows.frame["period"], calendar = read_periods(rows.table, phase_in.time)
-    rows.drop_missing("period", "missing_period", phase_in.time)
+    rows.frame["period"], calendar = read_periods(rows.table, time)
+    rows.drop_missing("period", "missing_period", time)
+    if isinstance(design, UncontrolledDesign):
+        rows.frame = rows.frame.assign(start=_start(rows, design, calendar))
     return calendar
+
+
+def _start(rows: _Rows, design: UncontrolledDesign, calendar: Calendar) -> int:
+    """The first treated period of a series."""
+    start = calendar.number(design.start)
+    periods = sorted(rows.frame["period"].unique())
+    if start is None or not periods or not periods[0] < start <= periods[-1]:
+        raise DataError(
+            code="E-DATA-049",
+            what="The start of the treatment is not a period inside the series.",
+            where=rows.flow[0].reason,
+            found=f"start: {design.start}",
+            expected=f"a period after {calendar.label(int(periods[0]))} and up to {calendar.label(int(periods[-1]))}"
+            if periods
+            else "a period",
+            fix="write start as the time column writes it",
+        )
+    return start
 
 
 def _require_different_rows(rows: _Rows, design: Design, keys: list[str]) -> None:
@@ -328,12 +386,22 @@ def _require_different_rows(rows: _Rows, design: Design, keys: list[str]) -> Non
 
 
 def _mark_treated(rows: _Rows, design: Design) -> None:
-    if not isinstance(design, ArmDesign):
+    if isinstance(design, DiscontinuityDesign):
+        _mark_sides(rows, design)
+        return
+    if isinstance(design, InstrumentDesign):
+        _mark_moved(rows, design)
+        return
+    if isinstance(design, OverTime):
         rows.frame = rows.frame.assign(treated=rows.frame["cohort"].notna())
         return
     rows.drop_missing("unit", "missing_unit", str(design.unit))
     _require_different_rows(rows, design, ["unit", "period"] if "period" in rows.frame else ["unit"])
-    treatment = design.treatment
+    treatment = _treatment(design)
+    if treatment is None:  # everybody, from a date on
+        rows.frame = rows.frame.assign(treated=True)
+        _mark_start(rows)
+        return
     arm = read_arm(rows.table, treatment).loc[rows.frame.index]
     absent = rows.table.frame[treatment.column].loc[rows.frame.index].isna()
     rows.drop(absent, "missing_treatment", f"'{treatment.column}' is missing")
@@ -344,12 +412,43 @@ def _mark_treated(rows: _Rows, design: Design) -> None:
         f"'{treatment.column}' is neither {treatment.treated} nor {treatment.comparison}",
     )
     rows.frame = rows.frame.assign(treated=arm.loc[rows.frame.index] == 1)
+    _mark_start(rows)
+
+
+def _mark_start(rows: _Rows) -> None:
+    """In a series the treated rows are those of the exposed from the start on."""
+    if "start" in rows.frame:
+        exposed, after = rows.frame["treated"], rows.frame["period"] >= rows.frame["start"]
+        rows.frame = rows.frame.assign(exposed=exposed, treated=(exposed & after).astype(bool))
+
+
+def _mark_sides(rows: _Rows, design: DiscontinuityDesign) -> None:
+    """Treated are the units on the treated side, one at the cutoff among them."""
+    rows.drop_missing("unit", "missing_unit", str(design.unit))
+    _require_different_rows(rows, design, ["unit"])
+    rows.drop_missing("running", "missing_running", design.running)
+    rows.drop_missing("received", "missing_treatment", str(design.received))
+    distance = rows.frame["running"] - design.cutoff
+    rows.frame = rows.frame.assign(treated=distance >= 0 if design.treated_side == "above" else distance <= 0)
+
+
+def _mark_moved(rows: _Rows, design: InstrumentDesign) -> None:
+    """Treated are those with more of the treatment than the mean: those with 1 where it is 0 or 1."""
+    rows.drop_missing("unit", "missing_unit", str(design.unit))
+    _require_different_rows(rows, design, ["unit"])
+    rows.drop_missing("received", "missing_treatment", design.treatment)
+    for name, column in _numbered("instrument", design.instruments).items():
+        rows.drop_missing(name, "missing_instrument", column)
+    received = rows.frame["received"]
+    rows.frame = rows.frame.assign(treated=received > received.mean())
 
 
 def _drop_incomplete(rows: _Rows, design: Design) -> None:
     position = design.outcomes.index(design.primary) + 1
     rows.drop_missing(f"outcome_{position}", "missing_outcome", design.primary.name)
-    if design.method != "experiment" or getattr(design, "adjustment", "none") != "none":
+    if isinstance(design, UncontrolledDesign):
+        rows.drop_missing("baseline_outcome", "missing_baseline", str(design.baseline_outcome))
+    if design.method not in ("experiment", "discontinuity") or getattr(design, "adjustment", "none") != "none":
         for name, column in _numbered("covariate", design.covariates).items():
             rows.drop_missing(name, "missing_covariates", column)
         for kind in ("exact", "anti_exact"):
@@ -385,7 +484,8 @@ def _drop_gaps(rows: _Rows) -> None:
 
 
 def _require_usable(rows: _Rows, design: Design, calendar: Calendar) -> None:
-    _require_both_arms(rows, design)
+    if getattr(design, "compared", "") != "before_after":
+        _require_both_arms(rows, design)
     if isinstance(design, OverTime):
         _require_contrast_in_time(rows, design, calendar)
         if design.panel != "repeated_cross_section":

@@ -52,17 +52,20 @@ class Sample:
         id: evaluation id.
         frame: canonical columns only, sorted by unit (and period), RangeIndex:
             unit: int64 or str; the position of the row for data without unit
-            period: int64 (did, roll-outs by lot)
+            period: int64 (did, roll-outs by lot, series)
             cohort: Int64, first treated period, <NA> = never treated (did)
             treated: bool, arm; for did: ever treated, also after the last period
             outcome_1 …: float64, in the order of the design; the primary one is never missing
             covariate_1 …: float64 or Categorical (text levels, sorted)
             cluster_1 …: int64 or Categorical
             weight: float64, 1.0 without weights
-            stratum, territory: str; probability, takeup, baseline_outcome, score: float64
+            stratum, territory: str; probability, takeup, baseline_outcome, score, saturation: float64
             exact_1 …, anti_exact_1 …: Categorical
             sampling_unit, sampling_stratum: str; sampling_population, response_weight: float64 (experiment)
+            running: float64 (discontinuity); received: float64, instrument_1 …: float64 (instrument)
+            start: int64, first treated period, exposed: bool, series of the treatment (uncontrolled series)
             eligible: bool; placebo_1 …: float64 (did); subgroup_1 …: str (did, matching, experiment)
+            negative_outcome_1 …, negative_exposure_1 …: float64
                 (only where the design names them; territory, takeup, baseline_outcome, subgroup_1 … and placebo_1 …
                 may be missing)
         names: canonical name -> the evaluator's own.
@@ -74,6 +77,7 @@ class Sample:
         period_labels: period -> label, where the time column holds labels such as 2011-Q3; otherwise empty.
         notes: remarks for the evaluator alone: they may name units.
         roster: everybody who was assigned, where that is known (see `sample.roster`); attrition is counted against it.
+        blinded: outcomes are permuted (see `sample.blinding`).
     """
 
     id: str
@@ -87,6 +91,7 @@ class Sample:
     period_labels: Mapping[int, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     roster: pd.DataFrame | None = None
+    blinded: bool = False
 
     @property
     def rows_used(self) -> int:
@@ -129,6 +134,7 @@ def read(evaluation_id: str) -> Sample:
         period_labels={int(period): label for period, label in said["period_labels"].items()},
         notes=tuple(said["notes"]),
         roster=roster,
+        blinded=said.get("blinded", False),
     )
 
 
@@ -173,4 +179,5 @@ def _description(sample: Sample) -> dict[str, Any]:
         "flow": [asdict(step) for step in sample.flow],
         "codebook": codebook.to_dict("records"),
         "notes": list(sample.notes),
+        **({"blinded": True} if sample.blinded else {}),
     }

@@ -7,20 +7,21 @@ the test territories, which the rows of `territories.json` hold one by one.
 
 import calendar
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from evaluation import store
-from evaluation.diffusion.coverage import Coverage, coverage
+from evaluation.diffusion.coverage import Coverage
 from evaluation.errors import ParametersError
 from evaluation.evidence.record import Record
-from evaluation.selection import options, wanting, wording
+from evaluation.selection import agenda, options, wanting, wording
 from evaluation.selection.cases import Case, Grades, case_of, situation_of, tenor
 from evaluation.selection.changes import Inputs, Needed, needed
 from evaluation.selection.options import STUDY, Context, Tests, Transfers
 from evaluation.selection.readouts import Readout
+from evaluation.selection.relevance import Asked, Relevance, relevance
 from evaluation.selection.rules import VERDICTS, Rule, Ruling, Situation, Verdict, rules, ruling
 from evaluation.selection.value_chain import Chain
 from evaluation.settings.policy import Selection
@@ -38,7 +39,7 @@ class Decision:
     Attributes:
         rule: the rule that binds.
         near_rules: rules that one condition alone kept from applying, as "rule: condition".
-        to_scale: conditions of GENERALISER that are not met.
+        to_scale, to_extend: conditions of GENERALISER, and of ETENDRE_SOUS_EVALUATION, that are not met.
         best_grade, best_record: of the usable finding with the highest grade; of any finding where none is usable.
         findings: ids of all records about the innovation.
         cost_per_participant: in `cost_currency`; None where it is not known.
@@ -53,6 +54,7 @@ class Decision:
     rule: str
     near_rules: tuple[str, ...]
     to_scale: tuple[str, ...]
+    to_extend: tuple[str, ...]
     reason_fr: str
     reason_en: str
     would_change_fr: tuple[str, ...]
@@ -84,6 +86,8 @@ class Local:
         transfer: letter, None where nobody assessed it.
         needed: changes that would be enough by themselves, as {what, value, verdict}.
         value: see readouts.Readout.
+        learning: see agenda.Worth, with `rank` in the learning agenda of the territory (None without a study).
+        relevance: see relevance.Relevance; beside the impact, never merged with it.
         recalled_fr, recalled_en: parameters of appraisal behind the amounts that were recalled from memory, not read.
     """
 
@@ -97,6 +101,8 @@ class Local:
     value: dict[str, Any]
     recalled_fr: tuple[str, ...]
     recalled_en: tuple[str, ...]
+    learning: dict[str, Any] | None = None
+    relevance: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +128,8 @@ class _Judged:
     situation: Situation
     ruling: Ruling
     needed: tuple[Needed, ...]
+    learning: agenda.Worth | None
+    relevance: Relevance
 
 
 def decide(
@@ -132,8 +140,10 @@ def decide(
     policy: Selection | None,
     *,
     synthesis: Synthesis | None = None,
+    letters: Transfers | None = None,
     transfers: Transfers | None = None,
     tests: Tests | None = None,
+    said: Asked | None = None,
     seed: int = 0,
 ) -> Decided:
     """Decide on each innovation of the portfolio with role decision, in its order.
@@ -145,8 +155,10 @@ def decide(
         rows: of coverage.
         policy: the `selection:` section of params.yaml.
         synthesis: its `synthesis:` section; without it no effect becomes a belief, and nothing has a net benefit.
-        transfers: letters A to D by innovation and territory, where somebody assessed them.
-        tests: values of tests by innovation and territory, where somebody computed them.
+        letters: letters A to D by finding and territory, as the evidence stage wrote them.
+        transfers: letters by innovation and territory that somebody assessed; they go before those of the evidence.
+        tests: values of tests by innovation and territory, in euros; they go before those of the learning agenda.
+        said: what people said of needs and innovations; nothing if nobody was asked.
         seed: of the Monte Carlo.
 
     Raises:
@@ -158,27 +170,23 @@ def decide(
     cases = [case_of(each, chosen, grades, rows, portfolio, policy) for each in portfolio.decision_innovations]
     levels = {finding.id: finding.grade for case in cases for finding in case.findings}
     known = [record for record in chosen if record.id in levels]
-    shared = options.context(portfolio, known, levels, policy, synthesis, transfers=transfers, tests=tests, seed=seed)
+    carried = options.carried(cases, letters or {}) | dict(transfers or {})
+    shared = options.context(portfolio, known, levels, policy, synthesis, transfers=carried, tests=tests, seed=seed)
     ordered = rules(policy)
-    decided = [(case, [_judge(case, each, shared, ordered) for each in portfolio.test_territories]) for case in cases]
+    heard = said or Asked()
+    decided = [
+        (case, [_judge(case, each, shared, ordered, rows, heard) for each in portfolio.test_territories])
+        for case in cases
+    ]
     cautions = {finding.id: (finding.caution_fr, finding.caution_en) for finding in portfolio.findings}
     return Decided(
         decisions=tuple(_decision(case, judged, policy, cautions) for case, judged in decided),
-        local=tuple(row for case, judged in decided for row in _local(case, judged, shared)),
+        local=_ranked([row for case, judged in decided for row in _local(case, judged, shared)], decided),
     )
 
 
-def write(
-    portfolio: Portfolio,
-    records: Iterable[Record],
-    grades: Grades,
-    policy: Selection | None,
-    *,
-    synthesis: Synthesis | None = None,
-    seed: int = 0,
-) -> Path:
-    """Decide, write data/selection/decisions.json and territories.json; return the path of the first."""
-    decided = decide(portfolio, records, grades, coverage(portfolio), policy, synthesis=synthesis, seed=seed)
+def write(decided: Decided) -> Path:
+    """Write data/selection/decisions.json and territories.json; return the path of the first."""
     target = store.path("data", "selection", "decisions.json")
     store.write_json(target, [decision.as_dict() for decision in decided.decisions])
     store.write_json(store.path("data", "selection", "territories.json"), [asdict(row) for row in decided.local])
@@ -194,11 +202,20 @@ def review_date(decided: date, months: int) -> date:
 # one innovation in one territory -------------------------------------------------------------------------------------
 
 
-def _judge(case: Case, territory: Territory, shared: Context, ordered: Sequence[Rule]) -> _Judged:
+def _judge(
+    case: Case,
+    territory: Territory,
+    shared: Context,
+    ordered: Sequence[Rule],
+    rows: Sequence[Coverage],
+    said: Asked,
+) -> _Judged:
     chain = options.chain(case, territory.id, shared)
     value = options.value(chain, shared)
     key = (case.innovation.id, territory.id)
-    transfer, test = shared.transfers.get(key), shared.tests.get(key)
+    stake = options.stake(case, territory, chain, value.net, shared)
+    learning = None if stake is None else agenda.worth(stake, shared.policy.learning)
+    transfer, test = shared.transfers.get(key), shared.tests.get(key, learning.value if learning else None)
     situation = situation_of(case, value, transfer=transfer, value_of_test=test)
     return _Judged(
         territory=territory,
@@ -206,11 +223,15 @@ def _judge(case: Case, territory: Territory, shared: Context, ordered: Sequence[
         value=value,
         situation=situation,
         ruling=ruling(situation, ordered),
-        needed=_needed(case, chain, shared, ordered),
+        needed=_needed(case, chain, test, shared, ordered),
+        learning=learning,
+        relevance=relevance(case.innovation, territory.id, shared.portfolio, rows, said),
     )
 
 
-def _needed(case: Case, chain: Chain, shared: Context, ordered: Sequence[Rule]) -> tuple[Needed, ...]:
+def _needed(
+    case: Case, chain: Chain, test: float | None, shared: Context, ordered: Sequence[Rule]
+) -> tuple[Needed, ...]:
     """Solved only where the chain has numbers: there is nothing to solve where a link is missing."""
     now = options.inputs(case, chain.territory, shared)
     if chain.missing or now is None:
@@ -218,7 +239,6 @@ def _needed(case: Case, chain: Chain, shared: Context, ordered: Sequence[Rule]) 
 
     def situation(changed: Inputs) -> Situation:
         moved = options.at(case, chain, changed, shared)
-        test = shared.tests.get((case.innovation.id, chain.territory))
         found = situation_of(case, options.value(moved, shared), transfer=changed.transfer, value_of_test=test)
         return options.regraded(found, changed)
 
@@ -228,7 +248,10 @@ def _needed(case: Case, chain: Chain, shared: Context, ordered: Sequence[Rule]) 
 def _local(case: Case, judged: Sequence[_Judged], shared: Context) -> list[Local]:
     at_study = options.value(options.chain(case, STUDY, shared), shared)
     recalled = shared.appraisal.recalled
-    said = {"recalled_fr": tuple(fr for fr, _ in recalled), "recalled_en": tuple(en for _, en in recalled)}
+    said: dict[str, Any] = {
+        "recalled_fr": tuple(fr for fr, _ in recalled),
+        "recalled_en": tuple(en for _, en in recalled),
+    }
     rows = [
         Local(
             innovation=case.innovation.id,
@@ -239,6 +262,7 @@ def _local(case: Case, judged: Sequence[_Judged], shared: Context) -> list[Local
             transfer=each.situation.transfer,
             needed=tuple(asdict(need) for need in each.needed),
             value=_plain(each.value),
+            relevance=each.relevance.as_dict(),
             **said,
         )
         for each in judged
@@ -255,6 +279,25 @@ def _local(case: Case, judged: Sequence[_Judged], shared: Context) -> list[Local
         **said,
     )
     return [*rows, study]
+
+
+def _ranked(rows: Sequence[Local], decided: Sequence[tuple[Case, Sequence[_Judged]]]) -> tuple[Local, ...]:
+    """The rows with what there is to learn, and its place in the learning agenda of each territory."""
+    found = {
+        (case.innovation.id, each.territory.id): each.learning
+        for case, judged in decided
+        for each in judged
+        if each.learning is not None
+    }
+    places: dict[Pair, int] = {}
+    for territory in sorted({place for _, place in found}):
+        here = agenda.ranks((name, worth) for (name, place), worth in found.items() if place == territory)
+        places |= {(name, territory): rank for name, rank in here.items()}
+    keyed = [(row, (row.innovation, row.territory)) for row in rows]
+    return tuple(
+        replace(row, learning=asdict(found[key]) | {"rank": places.get(key)}) if key in found else row
+        for row, key in keyed
+    )
 
 
 def _plain(value: Readout) -> dict[str, Any]:
@@ -282,6 +325,7 @@ def _decision(
         rule=chosen.ruling.rule,
         near_rules=tuple(f"{rule}: {condition}" for rule, condition in chosen.ruling.near),
         to_scale=chosen.ruling.to_scale,
+        to_extend=chosen.ruling.to_extend,
         reason_fr=said.reason_fr,
         reason_en=said.reason_en,
         would_change_fr=said.would_change_fr,

@@ -17,21 +17,23 @@ from evaluation.evidence.eligibility import Entry
 from evaluation.evidence.posterior import shrink
 from evaluation.evidence.posteriors import Posterior, posteriors
 from evaluation.evidence.record import Record
+from evaluation.needs.burden import estimates
+from evaluation.selection.agenda import Stake
 from evaluation.selection.cases import Case
 from evaluation.selection.changes import Inputs
 from evaluation.selection.costs import unit_cost
 from evaluation.selection.readouts import Readout, readout
 from evaluation.selection.rules import Situation
 from evaluation.selection.valuation import Money, money, value_of
-from evaluation.selection.value_chain import NOTHING, Chain, NormalBelief, simulate
+from evaluation.selection.value_chain import NOTHING, Chain, NormalBelief, annuity, simulate
 from evaluation.settings.policy import Selection, Span
-from evaluation.settings.portfolio import Portfolio
+from evaluation.settings.portfolio import Portfolio, Territory
 from evaluation.settings.synthesis import Synthesis
 
 STUDY = "study"
 
 Transfers = Mapping[tuple[str, str], str]
-"""Letter A to D by innovation and territory; a pair that is not there was not assessed."""
+"""Letter A to D by innovation (or finding) and territory; a pair that is not there was not assessed."""
 Tests = Mapping[tuple[str, str], float]
 """Value of the best test by innovation and territory, cost and delay charged; a pair that is not there is not known."""
 
@@ -100,6 +102,17 @@ def context(
     )
 
 
+def carried(cases: Sequence[Case], letters: Transfers) -> dict[tuple[str, str], str]:
+    """Letters by innovation and territory: those of the finding that carries the decision, where one does.
+
+    Args:
+        cases: what is known about each innovation.
+        letters: by finding and territory, as the evidence stage wrote them.
+    """
+    shown = {case.shown.id: case.innovation.id for case in cases if case.shown is not None and case.shown.use != "none"}
+    return {(shown[name], place): letter for (name, place), letter in letters.items() if name in shown}
+
+
 def chain(case: Case, territory: str, shared: Context) -> Chain:
     """The links of one innovation in one territory, or at the place of its study."""
     believed = _believed(case, shared)
@@ -131,6 +144,50 @@ def value(each: Chain, shared: Context) -> Readout:
     """The numbers of one chain."""
     (parts,) = simulate([each], seed=shared.seed, draws=shared.policy.valuing.draws)
     return readout(each, parts)
+
+
+def stake(case: Case, territory: Territory, each: Chain, net: float | None, shared: Context) -> Stake | None:
+    """What is believed here and for how many people, for the learning agenda; None without a prior.
+
+    Args:
+        case: what is known of the innovation.
+        territory: where it would be studied.
+        each: its chain there.
+        net: what the chain says of one person; None where a link is missing.
+        shared: what all chains share.
+    """
+    if shared.synthesis is None:
+        return None
+    counted = estimates(shared.portfolio, str(case.innovation.difficulty), territory)
+    people = min((found.value for found in counted), default=None)
+    served = None if people is None else people * shared.policy.learning.served
+    believed = _believed(case, shared)
+    if believed is None or believed.standardised_mean is None or each.transfer_sd is None:
+        prior = shared.synthesis.prior
+        smallest = shared.synthesis.smallest_effect_sd
+        return Stake(
+            mean=prior.mean, sd=prior.sd, smallest=smallest, basis="prior", grade=0, people=people, served=served
+        )
+    spread = _spread(believed)
+    return Stake(
+        mean=believed.standardised_mean,
+        sd=float(np.hypot(believed.standardised_sd or 0.0, each.transfer_sd / spread)),
+        smallest=believed.smallest_effect,
+        basis="records",
+        grade=believed.grade,
+        people=people,
+        served=served,
+        euros=_euros(each, spread),
+        net=net,
+    )
+
+
+def _euros(each: Chain, spread: float) -> float | None:
+    """Value at scale of one standard deviation of one person's outcome, each link at its most likely value."""
+    if each.missing or each.value is None:
+        return None
+    kept = each.voltage.mode * (1 - each.displacement.mode)
+    return spread * kept * each.value.mode * annuity(each.years, each.discount_rate)
 
 
 def inputs(case: Case, territory: str, shared: Context) -> Inputs | None:

@@ -18,7 +18,10 @@ NOTHING: Pair = (
 )
 _LINKS: Mapping[str, Pair] = {
     "effect": ("l'effet en écarts-types, avec sa marge d'erreur", "the effect in standard deviations, with its margin"),
-    "transfer": ("le passage au territoire, non évalué", "the transfer to the territory, which was not assessed"),
+    "transfer": (
+        "un passage au territoire noté C ou mieux (non évalué, ou D)",
+        "a transfer to the territory rated C or better (not assessed, or D)",
+    ),
     "value": ("la valeur en euros d'un résultat, sans source", "the value of one outcome in euros, without a source"),
     "cost": ("le coût par personne en euros d'une même année", "the cost per person in euros of one year"),
 }

@@ -11,12 +11,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from evaluation import store
 from evaluation.errors import ParametersError, Problem, ProblemsError
-from evaluation.settings.designs import DESIGNS, LATER_KEYS, LATER_METHODS, Design
+from evaluation.settings.designs import DESIGNS, Design
 from evaluation.settings.diffusion import DiffusionPolicy
 from evaluation.settings.fields import SLUG_RULE, Frozen, FrozenDict, Integer, frozen, no_duplicates, one_or_many
 from evaluation.settings.policy import Selection
 from evaluation.settings.problems import Origin, from_validation, nearest, show
 from evaluation.settings.synthesis import Synthesis
+from evaluation.settings.transfer import TransferPolicy
 from evaluation.settings.yaml12 import Document, KeyPath, parse_yaml, read_yaml
 
 FILE = "params.yaml"
@@ -41,6 +42,7 @@ class Params:
         selection: the policy; None if there is none.
         synthesis: how findings become one number; None if there is none.
         diffusion: how spread is fitted and planned; None if there is none.
+        transfer: when a finding may be carried to a territory; None if there is none.
         line: line of a key path in params.yaml, for later problems.
     """
 
@@ -51,6 +53,7 @@ class Params:
     selection: Selection | None
     synthesis: Synthesis | None
     diffusion: DiffusionPolicy | None
+    transfer: TransferPolicy | None
     line: Callable[[KeyPath], int | None] = field(repr=False, compare=False)
 
 
@@ -179,6 +182,7 @@ def _params(sections: "_Sections", designs: Mapping[str, Design], document: Docu
         selection=sections.selection,
         synthesis=sections.synthesis,
         diffusion=sections.diffusion,
+        transfer=sections.transfer,
         line=document.line,
     )
 
@@ -201,6 +205,7 @@ class _Sections(Frozen):
     selection: Selection | None = None
     synthesis: Synthesis | None = None
     diffusion: DiffusionPolicy | None = None
+    transfer: TransferPolicy | None = None
 
 
 def _sections(raw: Mapping[str, Any], origin: Origin) -> tuple[_Sections | None, list[Problem]]:
@@ -268,9 +273,6 @@ def _method_problems(raw: Mapping[str, Any], origin: Origin) -> Iterator[Problem
         yield origin.problem(
             "E-SET-023", "a design needs a method", key=("method",), found="nothing", expected=expected
         )
-    elif method in LATER_METHODS:
-        message = f"method {method} is not in this version"
-        yield origin.problem("E-SET-021", message, key=("method",), found=show(method), expected=expected)
     elif not isinstance(method, str) or method not in DESIGNS:
         near = nearest(method, DESIGNS)
         yield origin.problem(
@@ -282,15 +284,14 @@ def _common_keys(raw: Mapping[str, Any]) -> dict[str, Any]:
     """What can be judged while the method is not known."""
     return {
         "method": "",
-        **{key: value for key, value in raw.items() if key not in {*_ALL_OWN_KEYS, *LATER_KEYS, "method"}},
+        **{key: value for key, value in raw.items() if key not in {*_ALL_OWN_KEYS, "method"}},
     }
 
 
 def _foreign_keys(model: type[Design]) -> dict[str, str]:
     """Keys of other methods -> why they do not stand here."""
     others = sorted(_ALL_OWN_KEYS - set(model.model_fields))
-    later = {key: f"'{key}' is not in this version" for key in LATER_KEYS}
-    return later | {key: f"'{key}' belongs to {_owners(key)}" for key in others}
+    return {key: f"'{key}' belongs to {_owners(key)}" for key in others}
 
 
 def _owners(key: str) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evaluation.settings.fields import Columns, Frozen, Integer, Number, Slug, Text, refusal
+from evaluation.settings.learning import IntakePolicy, Learning, WhatIf
 
 Share = Annotated[Number, Field(ge=0, le=1)]
 Letter = Literal["A", "B", "C", "D"]
@@ -175,6 +176,8 @@ class Selection(Frozen):
         comparison_designs: classes of design that have a comparison group.
         capacity_plans: innovations of which it is settled who would run them at scale.
         false_share: largest expected share of false ones among all that carry the label GENERALISER together.
+        learning: the study that could be made before a decision.
+        intake: how a proposal becomes a belief; what_if: the grid of the page for decision meetings.
     """
 
     version: Annotated[str, Field(min_length=1, coerce_numbers_to_str=True)]
@@ -193,6 +196,9 @@ class Selection(Frozen):
     capacity_plans: Columns
     false_share: Share
     valuing: Valuing
+    learning: Learning = Learning()
+    intake: IntakePolicy = IntakePolicy()
+    what_if: WhatIf = WhatIf()
 
     @model_validator(mode="after")
     def _more_is_asked_of_more(self) -> "Selection":

@@ -238,6 +238,7 @@ class Innovation(Frozen):
         in_france: the programme exists or existed in France.
         family: known through a meta-analysis of several programmes.
         coverage: None where its reach in France was not found.
+        publics: of its difficulty, those that it serves by its own words; empty where nobody noted them.
     """
 
     id: Slug
@@ -253,6 +254,7 @@ class Innovation(Frozen):
     family: Flag = False
     operator: Name | None = None
     coverage: CoverageLink | None = None
+    publics: tuple[Slug, ...] = ()
 
     @model_validator(mode="after")
     def _role_and_difficulty(self) -> "Innovation":
@@ -552,8 +554,23 @@ class Benchmark(_Sourced):
     note_en: Note
 
 
+class Position(_Sourced):
+    """Where something is, in degrees."""
+
+    longitude: Annotated[float, Field(ge=-180, le=180), AllowInfNan(False)]
+    latitude: Annotated[float, Field(ge=-90, le=90), AllowInfNan(False)]
+
+
+class Landmark(Position):
+    """A town that everybody knows, by which a reader finds a territory on a sketch of the country."""
+
+    id: Slug
+    label_fr: FrenchName
+    label_en: Name
+
+
 class Territory(_Collected):
-    """A test territory, or a candidate that was not kept."""
+    """A test territory, or a candidate that was not kept; its position is the mean of its communes, by population."""
 
     id: Slug
     label_fr: Name
@@ -563,6 +580,7 @@ class Territory(_Collected):
     pair: Literal["A", "B"]
     code: Annotated[str, Field(pattern=r"\d{9}")]
     department: Annotated[str, Field(pattern=r"\d[\dAB]")]
+    position: Position | None = None
     figures: tuple[Figure, ...]
 
     def figure(self, figure_id: str) -> Figure | None:
@@ -588,6 +606,7 @@ class Portfolio:
     prices: tuple[Inflation, ...]
     territories: tuple[Territory, ...]
     reference: tuple[Figure, ...]
+    landmarks: tuple[Landmark, ...]
     benchmarks: tuple[Benchmark, ...]
 
     def difficulty(self, identifier: str) -> Difficulty:
@@ -729,6 +748,7 @@ _YAML: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("innovations", "innovations.yaml", Innovation),
     ("territories", "territories.yaml", Territory),
     ("reference", "territories.yaml", Figure),
+    ("landmarks", "territories.yaml", Landmark),
 )
 _CSV: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("findings", "findings.csv", Finding),
@@ -832,6 +852,7 @@ def _cross_checks(tables: Mapping[str, _Table]) -> Iterator[Problem]:
     for name, key, target in _REFERENCES:
         yield from _dangling(tables[name], key, tables[target].ids())
     yield from _dangling_coverage(tables)
+    yield from _foreign_publics(tables)
     yield from _moved_findings(tables)
     yield from _repeated_costs(tables["costs"])
 
@@ -886,6 +907,23 @@ def _dangling_coverage(tables: Mapping[str, _Table]) -> Iterator[Problem]:
                 found=f"{link.reach!r} of {other!r}",
                 expected=f"a reach of {row.id!r}",
             )
+
+
+def _foreign_publics(tables: Mapping[str, _Table]) -> Iterator[Problem]:
+    publics = {row.id: [public.id for public in row.publics] for row in tables["difficulties"].rows}
+    table = tables["innovations"]
+    for row, origin in zip(table.rows, table.origins, strict=True):
+        known = publics.get(row.difficulty, [])
+        for name in row.publics:
+            if name not in known:
+                yield origin.problem(
+                    "E-SET-324",
+                    "the difficulty has no such public",
+                    key=("publics",),
+                    found=repr(name),
+                    expected=", ".join(known) or "none: a benchmark has no public",
+                    nearest=nearest(name, known),
+                )
 
 
 def _moved_findings(tables: Mapping[str, _Table]) -> Iterator[Problem]:

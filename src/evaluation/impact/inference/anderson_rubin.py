@@ -48,6 +48,12 @@ class AndersonRubin:
         inside = self.low <= value <= self.high
         return inside if self.shape == "interval" else value <= self.low or value >= self.high
 
+    def pieces(self) -> tuple[tuple[float, float], ...]:
+        """The set as intervals."""
+        if self.shape == "two_rays":
+            return (-np.inf, self.low), (self.high, np.inf)
+        return ((self.low, self.high),)
+
     def describe(self) -> str:
         """The set in words."""
         if self.shape == "interval":

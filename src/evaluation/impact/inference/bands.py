@@ -52,6 +52,23 @@ def p_values(estimate: Array, std_error: Array, df: Array) -> Array:
     return np.asarray(2 * np.where(np.isfinite(df), special.stdtr(finite, t), special.ndtr(t)))
 
 
+def normal_numbers(estimate: float, std_error: float, level: float = 0.95) -> dict[str, float]:
+    """Interval and p-value from an estimate and a standard error that another program gives, normal.
+
+    Returns:
+        estimate, std_error, ci_low, ci_high, p_value.
+    """
+    reach = float(t_quantile((1 + level) / 2, np.array([np.inf]))[0]) * std_error
+    p = float(p_values(np.array([estimate]), np.array([std_error]), np.array([np.inf]))[0])
+    return {
+        "estimate": estimate,
+        "std_error": std_error,
+        "ci_low": estimate - reach,
+        "ci_high": estimate + reach,
+        "p_value": p,
+    }
+
+
 def require_level(level: float) -> None:
     """Refuse a level that is not between 0 and 1."""
     if not 0 < level < 1:

@@ -34,10 +34,12 @@ DESCRIPTIONS = {
     "linearised": "Taylor linearisation by strata and sampling units, t interval with sampling units less strata",
     "paired": "differences within pairs averaged by the pairs' sizes (Imai, King and Nall), t interval with pairs less "
     "one",
+    "newey_west": "Newey-West with Bartlett weights, factor T/(T-k), t interval with periods less coefficients",
     "neyman": "Neyman's variance by cohort of a roll-out by lot, t interval with units less cohorts",
     "cr3": "cluster-robust CR3 (leave one cluster out), t interval with Satterthwaite degrees of freedom",
 }
-READY = ("abadie_imbens", "linearised", "neyman", "paired")  # computed by the methods and functions that have them
+# Computed by the methods and functions that have them.
+READY = ("abadie_imbens", "linearised", "newey_west", "neyman", "paired")
 _LEVERAGE_POWER = {"hc0": 0.0, "hc1": 0.0, "hc2": 0.5, "hc3": 1.0}
 _UNCLUSTERED = ("conventional", *_LEVERAGE_POWER)
 _WITH_LEVERAGES = ("hc2", "hc3", "cr2", "cr3")

@@ -11,6 +11,7 @@ import pandas as pd
 
 from evaluation.impact import inference
 from evaluation.impact.checks import Check, measured, not_applicable, not_run
+from evaluation.impact.overturn import UNBOUNDED
 from evaluation.impact.synthetic.conformal import by_period
 from evaluation.impact.synthetic.diagnostics import earlier, pre_fit, without_each_donor
 from evaluation.impact.synthetic.estimate import Estimator
@@ -20,6 +21,7 @@ from evaluation.impact.synthetic.result import SyntheticResult
 if TYPE_CHECKING:
     from evaluation.sample import Sample
 
+SENSITIVITY = "identification.sensitivity"
 ABOVE_ZERO = 1e-6  # weights below are not shown: their sum moves no digit that is read
 
 
@@ -80,9 +82,10 @@ def _before(result: SyntheticResult, design: Any, seed: int) -> Iterator[Check]:
     found = earlier(result.fitted, design.estimator, **options)
     name = "pretrend.joint_p"
     if found is None:
-        yield not_run(name, "too few periods before to hold some back")
+        yield from (not_run(each, "too few periods before to hold some back") for each in (name, SENSITIVITY))
         return
     fitted, drawn = found
+    yield _held_back(result.fitted, fitted)
     if drawn.reason:
         yield not_run(name, drawn.reason)
         return
@@ -93,6 +96,20 @@ def _before(result: SyntheticResult, design: Any, seed: int) -> Iterator[Check]:
         f"among {len(drawn.estimates)} placebos"
     )
     yield measured(name, p_value, detail)
+
+
+def _held_back(fitted: Fitted, earlier_fit: Fitted) -> Check:
+    """The effect over the largest gap in the periods before that were held back: errors that weights did not see."""
+    times, gaps = earlier_fit.gaps()
+    largest = float(np.abs(gaps[np.asarray(times) >= 0]).max())
+    if largest == 0:
+        return not_run(SENSITIVITY, "donors follow the treated exactly in the periods before that were held back")
+    value = min(abs(fitted.estimate) / largest, UNBOUNDED)
+    detail = (
+        f"the effect {fitted.estimate:.4g} is {value:.3g} times the largest gap ({largest:.4g}) between the treated "
+        "and their weighted donors in periods before that the weights were not chosen by"
+    )
+    return measured(SENSITIVITY, value, detail)
 
 
 def _fit(fitted: Fitted) -> Check:

@@ -7,18 +7,22 @@ notebook. Nothing is estimated here: standard errors, intervals, weights and bre
 Colours are Okabe and Ito's, told apart by readers with any colour vision; no meaning rests on colour alone.
 """
 
+from evaluation.report.figures.calibration import coverage_by_grade, funnel
 from evaluation.report.figures.choices import acceptability, cost_plane, frontier, league, tornado
 from evaluation.report.figures.cohorts import cohort_timeline, group_time_map
 from evaluation.report.figures.comparisons import forest, love_plot, means, territories
 from evaluation.report.figures.crosswalk import crosswalk, crosswalk_rows, crosswalk_table
 from evaluation.report.figures.did import did_credibility, did_effects, did_groups
+from evaluation.report.figures.discontinuity import bandwidth_curve, discontinuity
 from evaluation.report.figures.drawing import Drawing, alt, show, svg
 from evaluation.report.figures.event_time import event_study
 from evaluation.report.figures.findings import gap_map, pooled_forest, waterfall
+from evaluation.report.figures.instrument import stages
 from evaluation.report.figures.matched import matching_credibility, pair_distances, score_overlap
 from evaluation.report.figures.planning import attrition_flow, power_curve
 from evaluation.report.figures.priorities import burden_parts, merit_profiles, paradox, rank_intervals
 from evaluation.report.figures.robustness import bacon, estimators, honest_fan, leave_one_out
+from evaluation.report.figures.specification_curve import specification_curve
 from evaluation.report.figures.spread import fan_chart, scale_funnel
 from evaluation.report.figures.synthetic import (
     donor_weights,
@@ -40,15 +44,18 @@ __all__ = [
     "attrition_flow",
     "bacon",
     "balance_map",
+    "bandwidth_curve",
     "burden_parts",
     "cohort_timeline",
     "cost_plane",
+    "coverage_by_grade",
     "crosswalk",
     "crosswalk_rows",
     "crosswalk_table",
     "did_credibility",
     "did_effects",
     "did_groups",
+    "discontinuity",
     "donor_weights",
     "estimators",
     "event_study",
@@ -56,6 +63,7 @@ __all__ = [
     "fit_ratios",
     "forest",
     "frontier",
+    "funnel",
     "gap_map",
     "group_time_map",
     "hidden_factor",
@@ -76,6 +84,8 @@ __all__ = [
     "scale_funnel",
     "score_overlap",
     "show",
+    "specification_curve",
+    "stages",
     "svg",
     "synthetic_credibility",
     "synthetic_effects",

@@ -71,6 +71,20 @@ def svg(figure: "Figure") -> str:
     return _inline(buffer.getvalue(), alt(figure))
 
 
+def png(figure: "Figure", resolution: int = 200, *, source: str = "") -> bytes:
+    """Turn a figure into a picture (dots an inch): same figure, same bytes.
+
+    Inside the file stand its text alternative and where its numbers come from (`source`).
+    """
+    from matplotlib import rc_context
+
+    buffer = io.BytesIO()
+    with rc_context(_STYLE):
+        told = {"Software": None, "Description": alt(figure), **({"Source": source} if source else {})}
+        figure.savefig(buffer, format="png", dpi=resolution, metadata=told)
+    return buffer.getvalue()
+
+
 def alt(figure: "Figure") -> str:
     """Text alternative of a figure made here."""
     return str(figure.get_label())
@@ -174,6 +188,11 @@ def wrapped(labels: Iterable[object]) -> list[str]:
     return ["\n".join([*each[:1], *(f"{line}…" if len(each) > 2 else line for line in each[1:2])]) for each in lines]
 
 
+def folded(text: str, width: int = 84) -> list[str]:
+    """A sentence in lines that fit under the axes."""
+    return textwrap.wrap(text, width)
+
+
 def legend_above(axes: "Axes", **options: Any) -> None:
     """Legend between the axes and what stands above."""
     axes.legend(**{"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2, "borderaxespad": 0, **options})
@@ -223,12 +242,13 @@ def _inline(text: str, description: str) -> str:
 
 
 def _own_ids(body: str) -> str:
-    """Drop ids that nothing points to; give the others a prefix of this figure, so that two figures fit on a page."""
-    prefix = hashlib.sha256(body.encode()).hexdigest()[:8]
-    used = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', body))
-    body = re.sub(
-        r' id="([^"]+)"',
-        lambda m: f' id="f{prefix}-{m[1]}"' if m[1] in used else "",
-        body,
-    )
-    return re.sub(r'(url\(#|href="#)', rf"\1f{prefix}-", body)
+    """Drop ids that nothing points to; number the others, with a prefix of this figure, so that two fit on a page.
+
+    The ids that matplotlib gives hash coordinates to the last digit, which the layout does not always reach twice.
+    """
+    pointed = re.compile(r'(url\(#|href="#)([^)"]+)')
+    place = {name: str(at) for at, name in enumerate(dict.fromkeys(name for _, name in pointed.findall(body)))}
+    body = re.sub(r' id="([^"]+)"', lambda m: f' id="@-{place[m[1]]}"' if m[1] in place else "", body)
+    body = pointed.sub(lambda m: f"{m[1]}@-{place[m[2]]}", body)
+    prefix = f"f{hashlib.sha256(body.encode()).hexdigest()[:8]}"
+    return re.sub(r'( id="|url\(#|href="#)@-', rf"\1{prefix}-", body)

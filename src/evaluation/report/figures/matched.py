@@ -83,7 +83,7 @@ def matching_credibility(
     """What speaks for or against a matched comparison: one figure for each table of the finding that is there.
 
     Args:
-        tables: of the finding: balance, score, pair_distances, sensitivity.
+        tables: of the finding: balance, score, pair_distances, hidden_factor.
         outcome_unit: unit of the effect.
         lang: language of axes and text alternatives.
     """
@@ -94,8 +94,8 @@ def matching_credibility(
         shown.append(score_overlap(tables["score"], lang))
     if "pair_distances" in tables:
         shown.append(pair_distances(tables["pair_distances"], lang))
-    if "sensitivity" in tables:
-        shown.append(hidden_factor(tables["sensitivity"], outcome_unit, lang))
+    if "hidden_factor" in tables:
+        shown.append(hidden_factor(tables["hidden_factor"], outcome_unit, lang))
     return shown
 
 

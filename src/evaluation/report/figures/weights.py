@@ -99,7 +99,7 @@ def hidden_factor(table: pd.DataFrame, outcome_unit: str = "", lang: Lang = "fr"
     Points are covariates: a factor as strong as each of them. The dashed line is where nothing is left.
 
     Args:
-        table: columns covariate, r2_treatment, r2_outcome, estimate, std_error, df (`tables["sensitivity"]`).
+        table: columns covariate, r2_treatment, r2_outcome, estimate, std_error, df (`tables["hidden_factor"]`).
         outcome_unit: of the effect.
         lang: language of axes and text alternative.
 
@@ -136,7 +136,7 @@ def weighting_credibility(
     """What speaks for or against a weighted comparison: one figure for each table of the finding that is there.
 
     Args:
-        tables: of the finding: balance, weights, sensitivity, estimators.
+        tables: of the finding: balance, weights, hidden_factor, estimators.
         outcome_unit: unit of the effect.
         lang: language of axes and text alternatives.
         level: probability of the intervals.
@@ -149,8 +149,8 @@ def weighting_credibility(
     if "estimators" in tables:
         known = tables["estimators"]
         shown.append(estimators(known[known.estimate.notna()], outcome_unit, lang, level=level))
-    if "sensitivity" in tables:
-        shown.append(hidden_factor(tables["sensitivity"], outcome_unit, lang))
+    if "hidden_factor" in tables:
+        shown.append(hidden_factor(tables["hidden_factor"], outcome_unit, lang))
     return shown
 
 

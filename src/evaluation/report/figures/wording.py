@@ -56,6 +56,13 @@ _WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "weight": ("poids dans l'estimation", "weight in the estimate"),
     "with": ("avec", "with"),
     "without": ("sans", "without"),
+    "bandwidth": ("largeur de la fenêtre de part et d'autre du seuil", "bandwidth on each side of the threshold"),
+    "side_left": ("sans", "without"),
+    "side_right": ("avec", "with"),
+    "threshold": ("seuil", "threshold"),
+    "first_stage": ("traitement", "treatment"),
+    "reduced_form": ("résultat", "outcome"),
+    "per_instrument": ("par unité d'instrument", "per unit of the instrument"),
 }
 _GROUPS: Final[Mapping[str, tuple[str, str]]] = {
     "treated": ("avec", "with"),

@@ -8,27 +8,30 @@ from collections.abc import Mapping
 
 from evaluation.settings.designs.base import Design, Inference
 from evaluation.settings.designs.did import BY_CELL, UNUSED, DidDesign, EventWindow, Matched
+from evaluation.settings.designs.discontinuity import DiscontinuityDesign
 from evaluation.settings.designs.experiment import ExperimentDesign
+from evaluation.settings.designs.instrument import InstrumentDesign
 from evaluation.settings.designs.matching import MatchingDesign
 from evaluation.settings.designs.roster import Roster
 from evaluation.settings.designs.sources import Join, Source
 from evaluation.settings.designs.synthetic_control import SyntheticControlDesign
+from evaluation.settings.designs.uncontrolled import UncontrolledDesign
 from evaluation.settings.designs.variables import Cohort, Combination, Outcome, Treatment
 from evaluation.settings.designs.weighting import WeightingDesign
 
 __all__ = [
     "BY_CELL",
     "DESIGNS",
-    "LATER_KEYS",
-    "LATER_METHODS",
     "UNUSED",
     "Cohort",
     "Combination",
     "Design",
     "DidDesign",
+    "DiscontinuityDesign",
     "EventWindow",
     "ExperimentDesign",
     "Inference",
+    "InstrumentDesign",
     "Join",
     "Matched",
     "MatchingDesign",
@@ -37,11 +40,9 @@ __all__ = [
     "Source",
     "SyntheticControlDesign",
     "Treatment",
+    "UncontrolledDesign",
     "WeightingDesign",
 ]
-
-LATER_METHODS = ("discontinuity", "instrument", "uncontrolled")
-LATER_KEYS = ("running", "instruments", "endogenous")
 
 DESIGNS: Mapping[str, type[Design]] = {
     "experiment": ExperimentDesign,
@@ -49,4 +50,7 @@ DESIGNS: Mapping[str, type[Design]] = {
     "matching": MatchingDesign,
     "weighting": WeightingDesign,
     "synthetic_control": SyntheticControlDesign,
+    "discontinuity": DiscontinuityDesign,
+    "instrument": InstrumentDesign,
+    "uncontrolled": UncontrolledDesign,
 }

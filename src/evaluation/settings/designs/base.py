@@ -7,9 +7,22 @@ from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, fie
 
 from evaluation.settings.designs.sources import Source
 from evaluation.settings.designs.variables import Outcome, Treatment
-from evaluation.settings.fields import Column, Columns, Frozen, Integer, Number, Slug, listed, one_or_many, refusal
+from evaluation.settings.fields import (
+    Column,
+    Columns,
+    Flag,
+    Frozen,
+    Integer,
+    Number,
+    Slug,
+    listed,
+    one_or_many,
+    refusal,
+)
+from evaluation.settings.specifications import Specifications, fitting
 
 Role = Literal["benchmark", "decision"]
+BY_UNIT = ("experiment", "matching", "weighting")  # methods whose units are treated or not, once for all
 StdError = Literal["hc0", "hc1", "hc2", "hc3", "cr0", "cr1", "cr2", "cr3", "abadie_imbens", "pairs", "influence"]
 
 
@@ -32,6 +45,32 @@ class Inference(Frozen):
     bands: Literal["plug_in", "multiplier"] = "plug_in"
     adjustment: Literal["holm", "benjamini_hochberg", "sharpened_q", "romano_wolf"] = "holm"
     draws: Annotated[Integer, Field(ge=99)] = 9999
+
+
+class NegativeControls(Frozen):
+    """What there can be no effect on, or of: an estimate other than zero speaks of the design, not of the treatment.
+
+    Attributes:
+        outcomes: columns that the treatment cannot have moved.
+        exposures: 0/1 columns that cannot have moved the outcome, though people who have them differ from others as
+            treated people do.
+    """
+
+    outcomes: Columns = ()
+    exposures: Columns = ()
+
+    @field_validator("exposures")
+    @classmethod
+    def _one_use(cls, exposures: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        both = among(exposures, info.data.get("outcomes", ()))
+        if both:
+            raise refusal(
+                "E-SET-280",
+                "a negative control is an outcome and an exposure at once",
+                found=listed(both),
+                expected="each column under one of the two",
+            )
+        return exposures
 
 
 def _territory(value: Any) -> str | None:
@@ -69,6 +108,9 @@ class Design(Frozen):
         territory: column to estimate by.
         inference: overrides of the method's default.
         missing: what to do with rows that lack a value the method needs.
+        blinded: outcomes are permuted until the plan is frozen, so that notebooks are debugged without the answer.
+        negative_controls: outcomes and exposures between which and the treatment, or the outcome, there is no effect.
+        specifications: defensible variants of the design, by axis, that the specification curve runs; none if None.
     """
 
     id: Slug
@@ -85,6 +127,9 @@ class Design(Frozen):
     territory: Annotated[str | None, PlainValidator(_territory)] = None
     inference: Inference = Inference()
     missing: Literal["drop", "error"] = "drop"
+    blinded: Flag = False
+    negative_controls: NegativeControls = NegativeControls()
+    specifications: Specifications | None = None
 
     @property
     def primary(self) -> Outcome:
@@ -95,6 +140,11 @@ class Design(Frozen):
     def public(self) -> bool:
         """Whether anybody may see all the micro-data; no for data that the design does not name."""
         return bool(self.data) and all(source.is_public for source in self.data)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether some of the data are made up, so that no number describes reality."""
+        return any(source.simulated for source in self.data)
 
     def parameters(self) -> dict[str, Any]:
         """All fields, defaults included, as plain data with sorted keys: what an evaluation's fingerprint hashes."""
@@ -158,6 +208,39 @@ class Design(Frozen):
                 expected=f"some of {listed(covariates or ())}",
             )
         return categorical
+
+    @field_validator("negative_controls")
+    @classmethod
+    def _controls_are_no_outcomes(cls, controls: NegativeControls, info: ValidationInfo) -> NegativeControls:
+        named = (*controls.outcomes, *controls.exposures)
+        both = among(named, (*outcome_columns(info), *info.data.get("covariates", ())))
+        if both:
+            raise refusal(
+                "E-SET-281",
+                "a negative control is also an outcome or a covariate",
+                found=listed(both),
+                expected="columns that the design uses for nothing else",
+            )
+        if controls.outcomes and info.data.get("method") == "did":
+            raise refusal(
+                "E-SET-283",
+                "outcomes that the treatment cannot have moved have a key of their own where changes are compared",
+                found="negative_controls: outcomes in a design of method did",
+                expected="placebo_outcomes: [columns]",
+            )
+        if controls.exposures and info.data.get("method") not in (*BY_UNIT, None):
+            raise refusal(
+                "E-SET-282",
+                "an exposure stands in for a treatment that units have or not, once for all",
+                found=f"negative_controls: exposures in a design of method {info.data.get('method')}",
+                expected=f"outcomes, or a method among {listed(BY_UNIT)}",
+            )
+        return controls
+
+    @field_validator("specifications")
+    @classmethod
+    def _variants_of_this_design(cls, variants: Specifications | None, info: ValidationInfo) -> Specifications | None:
+        return fitting(variants, tuple(cls.model_fields), info.data)
 
     @field_validator("inference", mode="before")
     @classmethod

@@ -13,7 +13,7 @@ from evaluation.settings.designs.base import (
     outcome_columns,
     used_once,
 )
-from evaluation.settings.designs.experiment_options import Exploration, PhaseIn, Survey
+from evaluation.settings.designs.experiment_options import Exploration, PhaseIn, Survey, Transport
 from evaluation.settings.designs.roster import Roster
 from evaluation.settings.designs.variables import Treatment
 from evaluation.settings.fields import Column, Columns, listed, refusal
@@ -40,6 +40,8 @@ NOT_IN_PHASE_IN = (
     "explore",
     "baseline_outcome",
     "roster",
+    "transport",
+    "saturation",
 )
 
 
@@ -74,6 +76,9 @@ class ExperimentDesign(Design):
         subgroups: columns of groups, declared beforehand, that have an effect each.
         explore: a search for groups with different effects; what it finds is a question for the next trial.
         baseline_outcome: column of the outcome before the draw: a lottery that was kept moves it only by chance.
+        transport: the effect of one territory carried to another one by the covariates.
+        saturation: column with the share of the first cluster that chance chose to treat, before it chose whom: direct
+            effects, and those on the untreated of the same group, are then told apart.
         phase_in: chance decided when each unit (cluster, where these were drawn) starts.
     """
 
@@ -91,6 +96,8 @@ class ExperimentDesign(Design):
     subgroups: Columns = ()
     explore: Exploration | None = None
     baseline_outcome: Column | None = None
+    transport: Transport | None = None
+    saturation: Column | None = None
     phase_in: PhaseIn | None = None
 
     @field_validator("treatment")
@@ -270,6 +277,28 @@ class ExperimentDesign(Design):
     @classmethod
     def _baseline_comes_before(cls, baseline: str | None, info: ValidationInfo) -> str | None:
         return measured_before(baseline, info)
+
+    @field_validator("saturation")
+    @classmethod
+    def _saturated_groups(cls, saturation: str | None, info: ValidationInfo) -> str | None:
+        if saturation is None:
+            return None
+        if not info.data.get("cluster", "?"):
+            raise refusal(
+                "E-SET-284",
+                "saturations are assigned to groups, and none are named",
+                key="cluster",
+                found="no cluster",
+                expected="cluster: [column of the group]",
+            )
+        if info.data.get("assignment") != "individual" or _by_pair(info):
+            raise refusal(
+                "E-SET-285",
+                "a trial with saturations draws people within groups",
+                found=f"saturation with assignment: {info.data.get('assignment')}",
+                expected="assignment: individual",
+            )
+        return saturation
 
     @field_validator("phase_in")
     @classmethod

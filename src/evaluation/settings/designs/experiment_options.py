@@ -2,9 +2,11 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, Strict, ValidationInfo, field_validator
 
 from evaluation.settings.fields import Column, Columns, Frozen, Integer, Number, refusal
+
+Territory = Annotated[str, Strict(), Field(min_length=1)]
 
 
 class Survey(Frozen):
@@ -65,3 +67,15 @@ class Exploration(Frozen):
     columns: Columns = ()
     share: Annotated[Number, Field(ge=0.2, le=0.8)] = 0.5
     seed: Integer = 0
+
+
+class Transport(Frozen):
+    """The effect of one territory carried to another one of the same trial, by what their people have in common.
+
+    Attributes:
+        source: territory whose people were tried.
+        target: territory whose people it is carried to; where it was tried as well, its own effect stands beside.
+    """
+
+    source: Territory
+    target: Territory

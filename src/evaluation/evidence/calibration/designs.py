@@ -32,6 +32,7 @@ def sant_anna_zhao(design: int, n: int, rng: Generator, *, sections: bool = Fals
     Args:
         design: 1 to 6.
         n: units.
+        rng: random numbers.
         sections: each unit in one of the two periods only, at random.
 
     Source: Sant'Anna and Zhao (2020), section 4, with z4 = (20 + x1 + x4)² as in the tests of their package DRDID.
@@ -68,6 +69,7 @@ def callaway_santanna(
     dynamic: bool = False,
     square_score: bool = False,
     square_outcome: bool = False,
+    drift: float = 0.0,
 ) -> pd.DataFrame:
     """Cohorts 2 … `periods` and never, one covariate x; ATT(g, t) = 1, or 1 + (t - g) if dynamic.
 
@@ -76,10 +78,13 @@ def callaway_santanna(
 
     Args:
         n: units before those treated in the first period are dropped.
+        rng: random numbers.
+        periods: number of them.
         sections: each unit in one period only, at random.
         dynamic: effects grow by one a period.
         square_score: cohorts depend on (Φ(x) + 1/2)², so that a logit in x is wrong.
         square_outcome: trends depend on x², so that a line in x is wrong.
+        drift: what units that are ever treated gain a period on the others, before treatment as well.
 
     Source: Callaway and Sant'Anna (2021), supplementary appendix; `reset.sim` and `build_sim_dataset` of R did.
     """
@@ -91,7 +96,7 @@ def callaway_santanna(
     time = np.arange(1, periods + 1)
     y = time + own[:, None] + np.outer(x**2 if square_outcome else x, time) + rng.normal(size=(n, periods))
     after = (cohort[:, None] > 0) & (time >= cohort[:, None])
-    y += after * (1 + (time - cohort[:, None] if dynamic else 0))
+    y += after * (1 + (time - cohort[:, None] if dynamic else 0)) + drift * time * (cohort[:, None] > 0)
     table = _long(y, cohort).assign(x=x.repeat(periods))
     table = table[table["cohort"] != 1].reset_index(drop=True)
     return _one_period_each(table, rng) if sections else table
@@ -171,6 +176,57 @@ def bertrand_duflo_mullainathan(
     return _long(y, np.where(chosen, periods // 2 + 1, 0))
 
 
+def trial(
+    n: int, rng: Generator, *, effect: float = 0.2, lost: float = 0.0, more_lost: float = 0.0, depends: float = 0.0
+) -> pd.DataFrame:
+    """A drawn arm of half, a baseline y0 and a covariate x; y is missing for those who were lost.
+
+    y = 0.6 y0 + 0.8 error + effect, whose standard deviation without treatment is one.
+
+    Args:
+        n: people drawn.
+        rng: random numbers.
+        effect: in standard deviations.
+        lost: share of the comparison lost, at random.
+        more_lost: how much more of the treated.
+        depends: of the treated who do badly, how much likelier they are to be lost (slope of the logit, 0 = at random).
+    """
+    before, x = rng.normal(size=n), rng.normal(size=n)
+    treated = rng.permutation(n) < n // 2
+    y = 0.6 * before + 0.8 * rng.normal(size=n) + effect * treated
+    chance = np.where(treated, lost + more_lost, lost)
+    keys = rng.gumbel(size=n) - depends * y * treated
+    gone = np.zeros(n, dtype=bool)
+    for arm in (treated, ~treated):
+        order = np.argsort(-np.where(arm, keys, -np.inf))
+        gone[order[: round(float(chance[arm].mean()) * int(arm.sum()))]] = True
+    return pd.DataFrame(
+        {"unit": np.arange(n), "treated": treated, "y": np.where(gone, np.nan, y), "y0": before, "x": x}
+    )
+
+
+def volunteers(
+    n: int, rng: Generator, *, effect: float = 0.2, hidden: float = 0.0, pull: float = 0.4, on_before: float = 0.0
+) -> pd.DataFrame:
+    """People who chose: the score is a logit in x1, x2, the outcome before y0, and something hidden u, never seen.
+
+    y0 = 0.5 x1 + 0.4 x2 + 0.77 error; y = 0.5 y0 + 0.3 x1 + 0.2 x2 + 0.5 u + 0.4 error + effect.
+
+    Args:
+        n: people.
+        rng: random numbers.
+        effect: in the unit of y, whose standard deviation without treatment is 1.06.
+        hidden: slope of the score in u; 0 = everything that matters is seen.
+        pull: slope of the score in x1 and in x2.
+        on_before: slope of the score in y0.
+    """
+    x, u = rng.normal(size=(n, 2)), rng.normal(size=n)
+    before = x @ np.array([0.5, 0.4]) + 0.77 * rng.normal(size=n)
+    treated = rng.random(n) <= expit(-0.5 + pull * x.sum(axis=1) + on_before * before + hidden * u)
+    y = 0.5 * before + x @ np.array([0.3, 0.2]) + 0.5 * u + 0.4 * rng.normal(size=n) + effect * treated
+    return pd.DataFrame({"unit": np.arange(n), "treated": treated, "y": y, "y0": before, "x1": x[:, 0], "x2": x[:, 1]})
+
+
 def roth(leads: int, slope: float, rng: Generator, *, draws: int, scale: float = 1.0) -> tuple[Array, Array]:
     """Event-study estimates whose truth is a linear trend, and no effect.
 
@@ -178,6 +234,10 @@ def roth(leads: int, slope: float, rng: Generator, *, draws: int, scale: float =
 
     Args:
         leads: coefficients before treatment, event times -leads-1 … -2; one after, event time 0.
+        slope: of the trend.
+        rng: random numbers.
+        draws: number of event studies.
+        scale: standard deviation of each period's mean.
 
     Returns:
         Estimates (draws, leads + 1), and their covariance.

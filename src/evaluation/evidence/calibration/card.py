@@ -1,0 +1,25 @@
+"""What of the calibration belongs beside one finding; imports nothing that estimates, since pages use it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def card(found: Mapping[str, Any], design_class: str, grade: int) -> dict[str, Any] | None:
+    """What belongs beside one finding: coverage at its grade, and on the simulated designs most like its own.
+
+    Args:
+        found: the file.
+        design_class: of the finding.
+        grade: of the finding.
+
+    Returns:
+        `grade`: the row of world W1 for this grade; `designs`: those that stand for this class of design; None for
+        grade 0, which claims nothing, and where there is no file.
+    """
+    rows = found.get("planted", {}).get("worlds", {}).get("W1", [])
+    row = next((each for each in rows if each["grade"] == grade), None)
+    if row is None:
+        return None
+    designs = found.get("computed", {}).get("designs", {}).values()
+    alike = [each for each in designs if design_class in each["stands_for"]]
+    return {"grade": row, "designs": alike, "repetitions": found["planted"]["repetitions"]}

@@ -1,0 +1,45 @@
+"""Work that goes on in other processes while the caller does something else."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+FEW: Final = 40  # pieces of work that are done sooner than a worker starts
+_BATCH: Final = 8
+_MOST: Final = 4
+
+
+def each(function: Callable[[Given], Made], work: Sequence[Given]) -> Iterator[Made]:
+    """Do many pieces of work, results in their order; it begins at once, in the caller's own process if they are few.
+
+    Args:
+        function: at the top of a module, so that another process finds it.
+        work: what it is given, one piece a call.
+    """
+    if len(work) < FEW:
+        return map(function, work)
+    results: Iterator[Made] = _workers().map(function, work, chunksize=_BATCH)
+    return results
+
+
+def one(function: Callable[..., Made], *given: Any, much: bool) -> Callable[[], Made]:
+    """Begin one piece of work; what is returned waits for its result.
+
+    Args:
+        function: at the top of a module, so that another process finds it.
+        given: its arguments.
+        much: worth another process; otherwise it is done when the result is asked for.
+    """
+    if not much:
+        return lambda: function(*given)
+    result: Callable[[], Made] = _workers().submit(function, *given).result
+    return result
+
+
+def _workers() -> Any:
+    from joblib import cpu_count
+    from joblib.externals.loky import get_reusable_executor
+
+    return get_reusable_executor(max_workers=min(_MOST, cpu_count()))

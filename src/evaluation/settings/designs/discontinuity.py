@@ -1,0 +1,111 @@
+"""Regression discontinuity: units just beyond a threshold against units just short of it."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from evaluation.settings.designs.base import Design, Inference, outcome_columns
+from evaluation.settings.fields import Column, Columns, Flag, Integer, Number, refusal
+
+Rule = Literal["mserd", "msetwo", "msesum", "msecomb1", "msecomb2", "cerrd", "certwo", "cersum", "cercomb1", "cercomb2"]
+
+
+def _rule_or_width(value: Any) -> Any:
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class DiscontinuityDesign(Design):
+    """Who is treated depends on which side of a threshold a score lies; the effect is that at the threshold.
+
+    A border is a threshold as well: `running` is then the distance to it, negative on one side.
+
+    Attributes:
+        running: column of the score, or of the signed distance to a border.
+        cutoff: where the side changes; a unit at the cutoff itself is on the treated side.
+        treated_side: above or below the cutoff.
+        received: 0/1 column of who was treated, where the side only makes it more likely (fuzzy); sharp if None.
+        bandwidth: how far from the cutoff units are used: a rule of rdrobust, or a width in units of the score.
+        bias_correction: take the bias of the line away, estimated by a curve (Calonico, Cattaneo and Titiunik 2014).
+        kernel: weights of units by their distance to the cutoff.
+        order: degree of the polynomial on each side.
+        donut: units nearer to the cutoff than this are left out.
+        placebo_cutoffs: where nothing happens and no effect may show; the medians of both sides if none is named.
+    """
+
+    method: Literal["discontinuity"] = "discontinuity"
+    running: Column
+    cutoff: Number = 0.0
+    treated_side: Literal["above", "below"] = "above"
+    received: Column | None = None
+    bandwidth: Annotated[Rule | Annotated[Number, Field(gt=0)], Field(union_mode="left_to_right")] = "mserd"
+    bias_correction: Annotated[Flag, Field(validate_default=True)] = True
+    kernel: Literal["triangular", "epanechnikov", "uniform"] = "triangular"
+    order: Annotated[Integer, Field(ge=0, le=3)] = 1
+    donut: Annotated[Number, Field(gt=0)] | None = None
+    placebo_cutoffs: tuple[Number, ...] = ()
+
+    subgroups: ClassVar[Columns] = ()
+
+    @field_validator("weight", "territory")
+    @classmethod
+    def _not_offered(cls, value: Any, info: ValidationInfo) -> Any:
+        if value:
+            raise refusal(
+                "E-SET-255",
+                "a discontinuity is estimated for all units alike in this version",
+                found=f"{info.field_name}: {value}",
+                expected=f"no {info.field_name}",
+            )
+        return value
+
+    @field_validator("running", "received")
+    @classmethod
+    def _columns_differ(cls, column: str | None, info: ValidationInfo) -> str | None:
+        used = (*outcome_columns(info), *info.data.get("covariates", ()), info.data.get("running"))
+        if column in used and column is not None:
+            raise refusal(
+                "E-SET-256",
+                "score, treatment, outcome and covariates are different columns",
+                found=repr(column),
+                expected="columns used once",
+            )
+        return column
+
+    @field_validator("inference")
+    @classmethod
+    def _errors_of_lines(cls, inference: Inference, info: ValidationInfo) -> Inference:
+        default = Inference(level=inference.level, adjustment=inference.adjustment, std_error=inference.std_error)
+        if inference != default:
+            raise refusal(
+                "E-SET-257",
+                "a discontinuity has normal intervals of its own, and no draws",
+                found="test, bands or draws",
+                expected="std_error, level, or an adjustment other than romano_wolf",
+            )
+        return inference
+
+    @field_validator("bias_correction")
+    @classmethod
+    def _errors_of_a_line(cls, corrected: bool, info: ValidationInfo) -> bool:
+        inference, fuzzy = info.data.get("inference"), info.data.get("received") is not None
+        kind = None if inference is None else inference.std_error
+        if kind not in (None, "influence") and (corrected or fuzzy or kind in ("abadie_imbens", "pairs")):
+            raise refusal(
+                "E-SET-259",
+                f"std_error: {kind} is that of a regression, and this estimate is none",
+                found="bias_correction: true" if corrected else "received" if fuzzy else f"std_error: {kind}",
+                expected="no std_error (rdrobust's, by nearest neighbours) or influence",
+            )
+        return corrected
+
+    @field_validator("placebo_cutoffs")
+    @classmethod
+    def _elsewhere(cls, placebos: tuple[float, ...], info: ValidationInfo) -> tuple[float, ...]:
+        if info.data.get("cutoff") in placebos:
+            raise refusal(
+                "E-SET-258",
+                "a placebo cutoff is the cutoff itself",
+                found=f"{info.data['cutoff']}",
+                expected="values of the score at which nothing changes",
+            )
+        return placebos
