@@ -44,7 +44,10 @@ def environment(repository: Path, root: Path) -> dict[str, str]:
     return {**passed, **places, "PYTHONPATH": str(repository / "src"), "EVALUATION_ROOT": str(root)}
 
 
-@pytest.mark.parametrize("name", TUTORIALS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("start", marks=pytest.mark.slow), "tutorial", pytest.param("add_innovation", marks=pytest.mark.slow)],
+)
 def test_a_tutorial_runs_from_top_to_bottom(name, repository, lab_project, monkeypatch):
     import nbformat
     from nbclient import NotebookClient

@@ -559,3 +559,16 @@ def test_the_stage_writes_the_synthesis_beside_the_grades(project):
     assert (root / "data" / "evidence" / "grades.json").is_file()
     first = (root / "data" / "evidence" / "synthesis.json").read_bytes()
     assert json.loads(first)["collection"]["kind"] == "purposive"
+
+
+def test_simulated_findings_stand_by_themselves(shipped, rules):
+    """A made-up finding moves no number of the real ones: neither by difficulty nor across the portfolio."""
+    records, grades = shipped
+    made_up = finding("made-up", 0.9, 0.05, outcome_sd=1.0, simulated=True, innovation="twin", difficulty="mobility")
+    before = portfolio_synthesis.synthesise(records, grades, rules)
+    after = portfolio_synthesis.synthesise([*records, made_up], {**grades, "made-up": 4}, rules)
+    assert after["difficulties"] == before["difficulties"]
+    assert after["portfolio"] == before["portfolio"]
+    assert [each for each in after["effects"] if each["innovation"] == "twin"]
+    alone = portfolio_synthesis.synthesise([made_up], {"made-up": 4}, rules)
+    assert alone["difficulties"]["mobility"]["pooled"]["computed"]

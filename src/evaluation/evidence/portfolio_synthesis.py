@@ -8,7 +8,7 @@
 The findings that come with this repository were chosen, not searched for by a protocol; the file says so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ def synthesise(records: Sequence[Record], grades: Mapping[str, int], settings: S
     entered, left = entries(records, grades)
     overlaps = find_overlaps(records)
     beliefs = posteriors(records, grades, settings)
+    real = _real(records)
     words: dict[tuple[str, str, str], Outcome] = {
         (each.innovation or "", each.outcome.name, each.role): each.outcome for each in reversed(_sorted(records))
     }
@@ -65,12 +66,17 @@ def synthesise(records: Sequence[Record], grades: Mapping[str, int], settings: S
         "settings": settings.model_dump(mode="json"),
         "prior": asdict(beliefs.belief),
         "effects": [_words(each, words) | _effect(each, entered, overlaps, settings) for each in beliefs.all],
-        "difficulties": _difficulties(records, entered, left, overlaps, settings),
-        "portfolio": _portfolio(beliefs, entered, settings),
+        "difficulties": _difficulties(real, entered, left, overlaps, settings),
+        "portfolio": _portfolio(beliefs, entered, settings, {record.id for record in real}),
         "overlaps": [asdict(pair) for pair in overlaps],
     }
     require_consistent(data, records)
     return data
+
+
+def _real(records: Sequence[Record]) -> Sequence[Record]:
+    """Simulated findings stand by themselves and are never pooled with real ones; alone they are pooled like any."""
+    return [record for record in records if not record.simulated] or records
 
 
 def settings_of(params: Params) -> Synthesis:
@@ -265,10 +271,13 @@ def _why_not(entry: Entry) -> str:
     return "no_spread" if entry.spread is None else "no_direction"
 
 
-def _portfolio(beliefs: Posteriors, entered: Sequence[Entry], settings: Synthesis) -> dict[str, Any]:
+def _portfolio(
+    beliefs: Posteriors, entered: Sequence[Entry], settings: Synthesis, real: Collection[str]
+) -> dict[str, Any]:
     """What holds across innovations: discoveries, the best of all, design, territory, the prior it would make."""
-    known = beliefs.headlines()
-    usable = [entry for entry in entered if entry.role == "decision" and entry.poolable and entry.comparable]
+    known = [each for each in beliefs.headlines() if set(each.records) <= set(real)]
+    mine = [entry for entry in entered if entry.id in real]
+    usable = [entry for entry in mine if entry.role == "decision" and entry.poolable and entry.comparable]
     y = np.array([each.estimate for each in known], dtype=float)
     se = np.array([each.std_error for each in known], dtype=float)
     enough = len(known) >= settings.prior.empirical_from

@@ -55,7 +55,7 @@ class Request:
     summary_fr: str
     summary_en: str
     operator: str | None = None
-    unit: str = "points (scale 0 to 100)"
+    unit: str = "points of 100"
     better: str = "higher"
     horizon_months: float = 12
     smallest_effect: float = 5
