@@ -64,8 +64,8 @@ def git(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 def keep_evaluations(root: Path, kept) -> None:
-    """Leave the other evaluations out of params.yaml, byte for byte."""
-    text = (root / "params.yaml").read_text(encoding="utf-8")
+    """Leave the other evaluations, and the PDFs, out of params.yaml; the rest stays byte for byte."""
+    text = (root / "params.yaml").read_text(encoding="utf-8").replace("documents: true", "documents: false")
     head, tail = text.split("\nevaluations:\n", 1)
     end = re.search(r"^(?=[a-z#])", tail, re.MULTILINE)
     entries = re.split(r"^(?=  [a-z0-9-]+:\n)", tail[: end.start()], flags=re.MULTILINE)

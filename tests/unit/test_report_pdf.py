@@ -12,7 +12,7 @@ from markupsafe import Markup
 from site_simulated import record_row, site_inputs
 
 from evaluation.errors import InternalError
-from evaluation.report import behind, innovation_views, texts, words
+from evaluation.report import behind, innovation_views, pages, texts, words
 from evaluation.report.inputs import Inputs, Said
 from evaluation.report.locale import Lang
 from evaluation.report.pdf import documents, pictures, plain, press
@@ -266,3 +266,11 @@ def test_every_class_of_comparison_has_a_drawing() -> None:
     for name in drawings - {"alone"}:
         assert f'name == "{name}"' in code, name
     assert pictures.schema("monitoring") == "alone"
+
+
+def test_without_documents_no_page_points_to_one() -> None:
+    without = dataclasses.replace(site_inputs(), documents=False)
+    site = pages.render(without)
+    assert not [name for name, text in site.items() if "pdf/" in text]
+    assert not [name for name, _ in pages.printed(without) if name.endswith(".pdf")]
+    assert [name for name, text in pages.render(site_inputs()).items() if "pdf/notes/" in text]

@@ -1,6 +1,8 @@
 """Work that goes on in other processes while the caller does something else."""
 
+import atexit
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any, Final, TypeVar
 
 Given = TypeVar("Given")
@@ -9,6 +11,7 @@ Made = TypeVar("Made")
 FEW: Final = 40  # pieces of work that are done sooner than a worker starts
 _BATCH: Final = 8
 _MOST: Final = 4
+_IDLE_SECONDS: Final = 10  # after which a worker ends; the next work starts it again
 
 
 def each(function: Callable[[Given], Made], work: Sequence[Given]) -> Iterator[Made]:
@@ -38,8 +41,12 @@ def one(function: Callable[..., Made], *given: Any, much: bool) -> Callable[[], 
     return result
 
 
+@cache
 def _workers() -> Any:
+    """Our own: joblib's Parallel cannot work with a reusable executor that it has not made itself."""
     from joblib import cpu_count
-    from joblib.externals.loky import get_reusable_executor
+    from joblib.externals.loky import ProcessPoolExecutor
 
-    return get_reusable_executor(max_workers=min(_MOST, cpu_count()))
+    pool = ProcessPoolExecutor(max_workers=min(_MOST, cpu_count()), timeout=_IDLE_SECONDS)
+    atexit.register(pool.shutdown, wait=True)
+    return pool

@@ -73,6 +73,7 @@ class Inputs:
         provenance: hashes of what the pages are made from, and what is stale (see `provenance.read`).
         programmes: grade of each programme over its findings, by innovation.
         calibration: how often simulated intervals held the truth; empty before `evaluation calibrate` has run.
+        documents: whether there are PDFs to link to.
         readings: who rated findings and which searches were made; empty before the stage evidence has run.
     """
 
@@ -109,6 +110,7 @@ class Inputs:
     readings: Row = field(default_factory=dict)
     programmes: Mapping[str, Row] = field(default_factory=dict)
     calibration: Row = field(default_factory=dict)
+    documents: bool = True
 
     @property
     def simulated(self) -> bool:
@@ -199,6 +201,7 @@ def read() -> Inputs:
         landmarks=_rows(portfolio.landmarks),
         blinded=tuple(sorted(name for name, design in params.evaluations.items() if design.blinded)),
         readings=_json_or_empty("evidence", "readings.json"),
+        documents=params.documents,
         programmes=_json_or_empty("evidence", "programmes.json").get("programmes", {}),
         calibration=_json_or_empty("calibration", "calibration.json"),
     )

@@ -151,7 +151,7 @@ def _site_of(inputs: Inputs, lang: Lang, languages: Sequence[Lang], internal: bo
 def printed(
     inputs: Inputs, languages: Sequence[Lang] = ("fr", "en"), *, internal: bool = False
 ) -> Iterator[tuple[str, bytes]]:
-    """Make every PDF and every picture of the site.
+    """Make every PDF, unless params.yaml does without, and every picture of the site.
 
     Yields:
         Path below reports/, and the bytes; the same inputs give the same bytes.
@@ -161,6 +161,7 @@ def printed(
         f"{lang}/{name}": document
         for lang in languages
         for name, document in documents.plan(inputs, lang, _stamps(inputs, lang, internal=internal))
+        if inputs.documents
     }
     pictures = {
         f"{lang}/{name}": picture for lang in languages for name, picture in gallery.pictures(inputs, lang).items()
@@ -302,6 +303,7 @@ def _page(
         what_if=what_if_page.FILES[lang] if inputs.what_if else "",
         internal=internal,
         simulated=inputs.simulated or bool(view.get("simulated")),
+        documents=inputs.documents,
         blinded=", ".join(inputs.blinded),
         participation=needs_pages.concerning(inputs, name, view, lang),
         style=_style(),

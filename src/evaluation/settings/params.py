@@ -13,7 +13,7 @@ from evaluation import store
 from evaluation.errors import ParametersError, Problem, ProblemsError
 from evaluation.settings.designs import DESIGNS, Design
 from evaluation.settings.diffusion import DiffusionPolicy
-from evaluation.settings.fields import SLUG_RULE, Frozen, FrozenDict, Integer, frozen, no_duplicates, one_or_many
+from evaluation.settings.fields import SLUG_RULE, Flag, Frozen, FrozenDict, Integer, frozen, no_duplicates, one_or_many
 from evaluation.settings.policy import Selection
 from evaluation.settings.problems import Origin, from_validation, nearest, show
 from evaluation.settings.synthesis import Synthesis
@@ -36,6 +36,7 @@ class Params:
 
     Attributes:
         languages: of the reports; the first is the default.
+        documents: whether reports are also written as PDF, which takes most of the time of the stage.
         seed: where all random numbers start.
         evaluations: id -> design, in the order of the file.
         rubric: the section as it stands, frozen; None if there is none.
@@ -47,6 +48,7 @@ class Params:
     """
 
     languages: tuple[str, ...]
+    documents: bool
     seed: int
     evaluations: Mapping[str, Design]
     rubric: FrozenDict | None
@@ -176,6 +178,7 @@ def _examine_content(content: bytes) -> Examined:
 def _params(sections: "_Sections", designs: Mapping[str, Design], document: Document) -> Params:
     return Params(
         languages=sections.languages,
+        documents=sections.documents,
         seed=sections.seed,
         evaluations=FrozenDict(designs),
         rubric=None if sections.rubric is None else frozen(sections.rubric),
@@ -199,6 +202,7 @@ class _Sections(Frozen):
         AfterValidator(no_duplicates),
         Field(min_length=1),
     ] = ("fr", "en")
+    documents: Flag = True
     seed: Annotated[Integer, Field(ge=0)] = 0
     evaluations: dict[Any, Any] | None = None
     rubric: dict[str, Any] | None = None
