@@ -12,14 +12,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from evaluation import store
 from evaluation.errors import Problem, ProblemsError
+from evaluation.settings.documents import read_document
 from evaluation.settings.fields import Flag, Frozen, Integer, Number, Slug, no_duplicates, refusal
 from evaluation.settings.portfolio import FOLDER, Address, Confidence, FrenchName, Name, Note, Portfolio, Year
-from evaluation.settings.problems import Origin, from_validation, nearest
-from evaluation.settings.yaml12 import parse_yaml
+from evaluation.settings.problems import Origin, nearest
 
 FILE = f"{FOLDER}/diffusion.yaml"
 STEPS = ("need", "eligible", "informed", "offered", "taken_up", "completed", "benefited")
@@ -249,12 +248,7 @@ def read_diffusion(portfolio: Portfolio, root: Path | None = None) -> DiffusionF
         ProblemsError: something in the file cannot be; all problems at once.
         StaleError: the file is missing.
     """
-    document = parse_yaml(store.read_bytes(store.resolve(FILE, base=root)), FILE)
-    origin = Origin(file=document.file, line=document.line)
-    try:
-        read = DiffusionFacts.model_validate(document.data)
-    except ValidationError as error:
-        raise ProblemsError(from_validation(error, model=DiffusionFacts, raw=document.data, origin=origin)) from error
+    read, origin = read_document(DiffusionFacts, FILE, root)
     if problems := list(_dangling(read, portfolio, origin)):
         raise ProblemsError(problems)
     return read

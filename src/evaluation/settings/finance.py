@@ -8,15 +8,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AllowInfNan, Field, ValidationError, model_validator
+from pydantic import AllowInfNan, Field, model_validator
 
-from evaluation import store
-from evaluation.errors import ProblemsError
+from evaluation.settings.documents import read_document
 from evaluation.settings.fields import Frozen, Slug, refusal
 from evaluation.settings.learning import Tranche
 from evaluation.settings.portfolio import FOLDER, Address, Confidence, FrenchName, FrenchNote, Name, Note
-from evaluation.settings.problems import Origin, from_validation
-from evaluation.settings.yaml12 import parse_yaml
 
 FILE = f"{FOLDER}/finance.yaml"
 
@@ -125,10 +122,4 @@ def read_finance(root: Path | None = None) -> Finance:
         ProblemsError: something in the file cannot be; all problems at once.
         StaleError: the file is missing.
     """
-    document = parse_yaml(store.read_bytes(store.resolve(FILE, base=root)), FILE)
-    try:
-        return Finance.model_validate(document.data)
-    except ValidationError as error:
-        origin = Origin(file=document.file, line=document.line)
-        problems = from_validation(error, model=Finance, raw=document.data, origin=origin)
-        raise ProblemsError(problems) from error
+    return read_document(Finance, FILE, root)[0]

@@ -11,10 +11,11 @@ from datetime import date as Date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from evaluation import store
 from evaluation.errors import Problem, ProblemsError
+from evaluation.settings.documents import read_document
 from evaluation.settings.fields import Column, Flag, Frozen, Slug, refusal
 from evaluation.settings.portfolio import (
     FOLDER,
@@ -26,8 +27,7 @@ from evaluation.settings.portfolio import (
     Note,
     Portfolio,
 )
-from evaluation.settings.problems import Origin, from_validation, nearest
-from evaluation.settings.yaml12 import parse_yaml
+from evaluation.settings.problems import Origin, nearest
 
 FILE = f"{FOLDER}/participation.yaml"
 PHASES: tuple[str, ...] = ("need", "outcome", "decision", "follow_up")
@@ -303,13 +303,7 @@ def read_participation(portfolio: Portfolio, root: Path | None = None, *, file: 
         ProblemsError: something in the file cannot be; all problems at once.
         StaleError: the file is missing.
     """
-    document = parse_yaml(store.read_bytes(store.resolve(file, base=root)), file)
-    origin = Origin(file=document.file, line=document.line)
-    try:
-        read = Participation.model_validate(document.data)
-    except ValidationError as error:
-        problems = from_validation(error, model=Participation, raw=document.data, origin=origin)
-        raise ProblemsError(problems) from error
+    read, origin = read_document(Participation, file, root)
     if problems := list(_dangling(read, portfolio, origin)):
         raise ProblemsError(problems)
     return read

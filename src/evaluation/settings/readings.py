@@ -13,14 +13,13 @@ from datetime import date as Date
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from evaluation import store
 from evaluation.errors import Problem, ProblemsError
+from evaluation.settings.documents import read_document
 from evaluation.settings.fields import Frozen, Integer, Number, Slug, refusal
 from evaluation.settings.portfolio import FOLDER, Address, FrenchName, Name, Note, Portfolio
-from evaluation.settings.problems import Origin, from_validation, nearest
-from evaluation.settings.yaml12 import parse_yaml
+from evaluation.settings.problems import Origin, nearest
 
 FILE = f"{FOLDER}/readings.yaml"
 RATERS = 2
@@ -245,13 +244,7 @@ def read_readings(portfolio: Portfolio, root: Path | None = None) -> Readings:
         ProblemsError: something in the file cannot be; all problems at once.
         StaleError: the file is missing.
     """
-    document = parse_yaml(store.read_bytes(store.resolve(FILE, base=root)), FILE)
-    origin = Origin(file=document.file, line=document.line)
-    try:
-        read = Readings.model_validate(document.data)
-    except ValidationError as error:
-        problems = from_validation(error, model=Readings, raw=document.data, origin=origin)
-        raise ProblemsError(problems) from error
+    read, origin = read_document(Readings, FILE, root)
     if problems := list(_dangling(read, portfolio, origin)):
         raise ProblemsError(problems)
     return read
