@@ -205,6 +205,21 @@ def test_a_covariate_that_jumps_is_named() -> None:
     assert checks["discontinuity.covariates_p"].value < 0.01
 
 
+def test_what_cannot_be_computed_stays_with_its_reason() -> None:
+    """A window of a tenth of the range holds enough units, half of it in a thin sample does not: no row is dropped."""
+    x, y, _ = _data()
+    found = finding.estimate(*_sample(x[::4], y[::4], bandwidth=0.07, placebo_cutoffs=[0.99]))
+    curve, placebos = found.tables["bandwidth_curve"], found.tables["placebo_cutoffs"]
+    assert len(curve) == 6
+    lost = curve[curve["estimate"].isna()]
+    assert 0 < len(lost) < 6
+    assert lost["reason"].str.startswith("too few units near the cutoff").all()
+    assert placebos["reason"].str.startswith("the cutoff has too few units").tolist() == [True]
+    checks = {check.check: check for check in found.checks}
+    assert checks["discontinuity.placebo_cutoff_p"].status == "not_run"
+    assert checks["identification.sensitivity"].status == "measured"
+
+
 def test_fuzzy_findings_have_the_jump_of_the_outcome_and_of_the_treatment() -> None:
     x, y, received = _data(fuzzy=True)
     found = finding.estimate(*_sample(x, y, received=received))

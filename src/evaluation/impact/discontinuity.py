@@ -9,7 +9,9 @@ Cattaneo, Jansson and Ma (2020).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,15 +60,15 @@ def estimate(sample: Sample, design: DiscontinuityDesign) -> CrossSection:
         case.block(labels("ate", outcome, role_of(outcome)))
         for case, (_, outcome) in zip(cases, outcomes_of(design), strict=True)
     )
-    primary = cases[0]
+    primary, tables = cases[0], _tables(cases[0], sample)
     weights = pd.Series(primary.kernel_weights(), index=primary.frame.index).reindex(sample.frame.index, fill_value=0.0)
     return CrossSection(
         estimand="ate",
         blocks=(*blocks, *primary.reduced_form(), raw_difference(sample, design)),
         balance_weights=weights.to_numpy(),
         notes=_notes(primary, design),
-        checks=_checks(primary, sample),
-        tables=_tables(primary),
+        checks=_checks(primary, tables),
+        tables=tables,
     )
 
 
@@ -171,14 +173,13 @@ class _Case:
 
 
 def _distance(frame: pd.DataFrame, design: DiscontinuityDesign) -> Floats:
-    sign = 1.0 if design.treated_side == "above" else -1.0
-    return np.asarray(sign * (frame["running"].to_numpy(dtype=float) - design.cutoff))
+    return np.asarray(design.sign * (frame["running"].to_numpy(dtype=float) - design.cutoff))
 
 
 # what could be wrong -------------------------------------------------------------------------------------------------
 
 
-def _checks(case: _Case, sample: Sample) -> tuple[Check, ...]:
+def _checks(case: _Case, tables: Mapping[str, pd.DataFrame]) -> tuple[Check, ...]:
     near = "only units near the cutoff are compared, by lines on both sides"
     left, right = case.chosen.effective
     return (
@@ -190,8 +191,18 @@ def _checks(case: _Case, sample: Sample) -> tuple[Check, ...]:
             "discontinuity.effective_units", min(left, right), f"units within the bandwidth: {left} and {right}"
         ),
         _density(case),
-        _continuity(case, sample),
-        _placebos(case),
+        _smallest(
+            "discontinuity.covariates_p",
+            tables["covariate_jumps"],
+            "jumps of covariates",
+            "no covariates measured before are named, or none can be followed to the cutoff",
+        ),
+        _smallest(
+            "discontinuity.placebo_cutoff_p",
+            tables["placebo_cutoffs"],
+            "jumps at placebo cutoffs",
+            "too few units around every placebo cutoff",
+        ),
         *_first_stage(case),
     )
 
@@ -211,32 +222,23 @@ def _density(case: _Case) -> Check:
     return checks.measured(name, p, f"p-value of equal densities of the score on both sides (rddensity): {p:.3f}")
 
 
-def _continuity(case: _Case, sample: Sample) -> Check:
-    """The smallest p-value of a jump of a covariate, times their number."""
-    name = "discontinuity.covariates_p"
-    table = covariate_jumps(case, sample)
-    if table.empty:
-        return checks.not_run(name, "no covariates measured before are named, or none can be followed to the cutoff")
-    worst = table.loc[table["p_value"].idxmin()]
-    p = min(1.0, float(worst["p_value"]) * len(table))
-    return checks.measured(
-        name,
-        p,
-        f"smallest of {len(table)} p-values of jumps of covariates, times {len(table)}",
-        str(worst["covariate"]),
-    )
+def _smallest(name: str, table: pd.DataFrame, what: str, why_not: str) -> Check:
+    """The smallest p-value of a table, times the number of those that there are; its subject is the covariate."""
+    known = table.dropna(subset=["p_value"])
+    if known.empty:
+        return checks.not_run(name, why_not)
+    worst = known.loc[known["p_value"].idxmin()]
+    p, lost = min(1.0, float(worst["p_value"]) * len(known)), len(table) - len(known)
+    detail = f"smallest of {len(known)} p-values of {what}, times {len(known)}"
+    detail += f"; {lost} more could not be computed" if lost else ""
+    return checks.measured(name, p, detail, str(worst.get("covariate", "")))
 
 
 def covariate_jumps(case: _Case, sample: Sample) -> pd.DataFrame:
     """One row a covariate: its jump at the cutoff, with bandwidths of its own."""
     matrix = model_matrix(case.frame, sample.names, all_levels=True)
-    rows = []
-    for label, column in zip(matrix.labels, matrix.matrix.T, strict=True):
-        try:
-            rows.append({"covariate": label, **_numbers(_sharp(case, column, case.distance))})
-        except DataError:  # a level that hardly anybody near the cutoff has
-            continue
-    return pd.DataFrame(rows, columns=["covariate", *_COLUMNS, "p_value"])
+    columns = zip(matrix.labels, matrix.matrix.T, strict=True)
+    return _rows("covariate", [(label, partial(_sharp, case, values, case.distance)) for label, values in columns])
 
 
 def _sharp(case: _Case, y: Floats, distance: Floats) -> Chosen:
@@ -244,44 +246,39 @@ def _sharp(case: _Case, y: Floats, distance: Floats) -> Chosen:
     return choose(y, distance, case.design)
 
 
-def _numbers(found: Chosen) -> dict[str, float]:
-    return inference.normal_numbers(found.estimate, found.std_error)
-
-
-def _placebos(case: _Case) -> Check:
-    """The smallest p-value at cutoffs where nothing happens, times their number; each side is looked at by itself."""
-    name, table = "discontinuity.placebo_cutoff_p", placebo_cutoffs(case)
-    if table.empty:
-        return checks.not_run(name, "too few units around every placebo cutoff")
-    p = min(1.0, float(table["p_value"].min()) * len(table))
-    return checks.measured(name, p, f"smallest of {len(table)} p-values at placebo cutoffs, times {len(table)}")
+def _rows(name: str, wanted: Sequence[tuple[Any, Callable[[], Chosen]]]) -> pd.DataFrame:
+    """One row each: its name, units and numbers; where there are too few units the numbers are missing, with why."""
+    rows: list[dict[str, Any]] = []
+    for value, estimated in wanted:
+        try:
+            found = estimated()
+        except DataError as error:
+            rows.append({name: value, "reason": f"{error.what}: {error.found}"})
+        else:
+            numbers = inference.normal_numbers(found.estimate, found.std_error)
+            rows.append({name: value, "units": sum(found.effective), **numbers, "reason": ""})
+    return pd.DataFrame(rows, columns=[name, "units", *_COLUMNS, "p_value", "reason"])
 
 
 def placebo_cutoffs(case: _Case) -> pd.DataFrame:
     """One row a placebo cutoff, in units of the score; units of the other side are left out."""
-    rows = []
+    wanted = []
     for cutoff in _placebo_places(case):
         side = case.distance >= 0 if cutoff >= 0 else case.distance < 0
-        try:
-            found = _sharp(case, case.y[side], case.distance[side] - cutoff)
-        except DataError:  # too few units there
-            continue
-        rows.append({"cutoff": _score(case, cutoff), **_numbers(found)})
-    return pd.DataFrame(rows, columns=["cutoff", *_COLUMNS, "p_value"])
+        wanted.append((_score(case, cutoff), partial(_sharp, case, case.y[side], case.distance[side] - cutoff)))
+    return _rows("cutoff", wanted)
 
 
 def _placebo_places(case: _Case) -> list[float]:
     """Distances from the cutoff: those of the design, or the medians of both sides."""
     design = case.design
     if design.placebo_cutoffs:
-        sign = 1.0 if design.treated_side == "above" else -1.0
-        return [sign * (place - design.cutoff) for place in design.placebo_cutoffs]
+        return [design.sign * (place - design.cutoff) for place in design.placebo_cutoffs]
     return [float(np.median(case.distance[side])) for side in (case.distance < 0, case.distance >= 0)]
 
 
 def _score(case: _Case, distance: float) -> float:
-    sign = 1.0 if case.design.treated_side == "above" else -1.0
-    return float(case.design.cutoff + sign * distance)
+    return float(case.design.cutoff + case.design.sign * distance)
 
 
 def _first_stage(case: _Case) -> tuple[Check, ...]:
@@ -297,7 +294,7 @@ def _first_stage(case: _Case) -> tuple[Check, ...]:
 # tables and notes -----------------------------------------------------------------------------------------------------
 
 
-def _tables(case: _Case) -> dict[str, pd.DataFrame]:
+def _tables(case: _Case, sample: Sample) -> dict[str, pd.DataFrame]:
     window = case.chosen.window
     wide = window.b or window.h
     lines = {"h_left": window.h[0], "h_right": window.h[1], "b_left": wide[0], "b_right": wide[1]}
@@ -305,6 +302,7 @@ def _tables(case: _Case) -> dict[str, pd.DataFrame]:
     return {
         "bandwidth": pd.DataFrame([{**lines, "units_left": left, "units_right": right}]),
         "bandwidth_curve": bandwidth_curve(case),
+        "covariate_jumps": covariate_jumps(case, sample),
         "placebo_cutoffs": placebo_cutoffs(case),
         "donuts": donuts(case),
         "score_bins": score_bins(case),
@@ -312,33 +310,24 @@ def _tables(case: _Case) -> dict[str, pd.DataFrame]:
 
 
 def bandwidth_curve(case: _Case) -> pd.DataFrame:
-    """One row a bandwidth, multiples of the one that was chosen: columns bandwidth, units and numbers."""
+    """One row a bandwidth, multiples of the one that was chosen, none wider than the data."""
     window, everybody = case.chosen.window, np.ones(len(case.y), dtype=bool)
-    farthest = float(np.abs(case.distance).max())
-    factors = [factor for factor in FACTORS if factor <= 1 or min(window.h) < farthest]  # no wider than the data
-    return _curve(
-        case, "bandwidth", [(factor * float(np.mean(window.h)), window.scaled(factor), everybody) for factor in factors]
-    )
+    middle, farthest = float(np.mean(window.h)), float(np.abs(case.distance).max())
+    factors = [factor for factor in FACTORS if factor <= 1 or min(window.h) < farthest]
+    wanted = [(factor * middle, partial(_within, case, window.scaled(factor), everybody)) for factor in factors]
+    return _rows("bandwidth", wanted)
 
 
 def donuts(case: _Case) -> pd.DataFrame:
-    """One row a hole around the cutoff, shares of the bandwidth: columns donut, units and numbers."""
+    """One row a hole around the cutoff, shares of the bandwidth."""
     window, middle = case.chosen.window, float(np.mean(case.chosen.window.h))
     holes = [share * middle for share in HOLES]
-    return _curve(case, "donut", [(hole, window, np.abs(case.distance) >= hole) for hole in holes])
+    return _rows("donut", [(hole, partial(_within, case, window, np.abs(case.distance) >= hole)) for hole in holes])
 
 
-def _curve(case: _Case, name: str, variants: list[tuple[float, Window, np.ndarray]]) -> pd.DataFrame:
-    rows = []
-    for value, window, kept in variants:
-        try:
-            found = _Case.at(
-                case.design, case.names, case.frame[kept], case.y[kept], case.distance[kept], window
-            ).chosen
-        except DataError:  # too few units in that window
-            continue
-        rows.append({name: value, "units": sum(found.effective), **_numbers(found)})
-    return pd.DataFrame(rows, columns=[name, "units", *_COLUMNS, "p_value"])
+def _within(case: _Case, window: Window, kept: np.ndarray) -> Chosen:
+    """The estimate from some units, in a window."""
+    return _Case.at(case.design, case.names, case.frame[kept], case.y[kept], case.distance[kept], window).chosen
 
 
 def score_bins(case: _Case) -> pd.DataFrame:

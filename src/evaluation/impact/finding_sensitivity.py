@@ -238,7 +238,7 @@ def _bandwidth(case: Case) -> Iterator[Overturn]:
     """The effect over its largest change over the bandwidths tried (judged)."""
     name: Measure = "bandwidth"
     table = case.tables.get("bandwidth_curve")
-    if table is None or len(table) < 2 or not np.isfinite(case.estimate):
+    if table is None or table["estimate"].count() < 2 or not np.isfinite(case.estimate):
         yield missing(name, "the effect was not computed for several bandwidths", judged=True)
         return
     change = float((table["estimate"] - case.estimate).abs().max())

@@ -205,10 +205,11 @@ def choose(
     Source: Calonico, Cattaneo and Titiunik (2014); Calonico, Cattaneo, Farrell and Titiunik (2019), rdrobust.
     """
     _require_sides(distance)
-    if window is None and not isinstance(design.bandwidth, str):
-        for side, inside in (("left", distance < 0), ("right", distance >= 0)):
-            _require_enough(distance[inside & (np.abs(distance) <= design.bandwidth)], design.order, side)
-    found = _rdrobust(y, distance, design, received, _widths(design, window))
+    widths = _widths(design, window)
+    if "h" in widths:
+        for side, inside, h in zip(("left", "right"), (distance < 0, distance >= 0), widths["h"], strict=True):
+            _require_enough(distance[inside & (np.abs(distance) <= h)], design.order, side)
+    found = _rdrobust(y, distance, design, received, widths)
     h, b = (tuple(float(x) for x in found.bws.loc[name]) for name in ("h", "b"))
     place = "Robust" if design.bias_correction else "Conventional"
     return Chosen(
@@ -232,7 +233,7 @@ def _widths(design: Any, window: Window | None) -> dict[str, Any]:
     """Arguments of rdrobust; a bandwidth that the design gives serves for the bias as well."""
     if window is not None:
         return {"h": list(window.h), "b": list(window.b or window.h)}
-    return {"bwselect": design.bandwidth} if isinstance(design.bandwidth, str) else {"h": float(design.bandwidth)}
+    return {"bwselect": design.bandwidth} if isinstance(design.bandwidth, str) else {"h": [float(design.bandwidth)] * 2}
 
 
 def _rdrobust(y: Floats, distance: Floats, design: Any, received: Floats | None, widths: dict[str, Any]) -> Any:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from evaluation.sample import Sample
     from evaluation.settings.designs import ExperimentDesign, Outcome
 
-TERMS = ("direct", "indirect", "total", "overall")
 DISPLACEMENT = "interference.displacement"
 
 

@@ -18,7 +18,6 @@ View = dict[str, Any]
 
 FILES: Final[Mapping[Lang, str]] = {"fr": "financement.html", "en": "finance.html"}
 TRANCHES: Final = ("test", "transition", "scale")
-_NOT_SHOWN: Final = "read:"
 
 
 def view(inputs: Inputs, lang: Lang) -> View:

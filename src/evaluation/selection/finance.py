@@ -35,8 +35,6 @@ STOPS: Mapping[Tranche, tuple[str, ...]] = {
     "transition": ("stop-harm", "stop-value", "revise-delivery"),
     "scale": ("stop-harm", "stop-value"),
 }
-# The rule whose conditions release a tranche.
-RELEASES: Mapping[Tranche, str] = {"test": "", "transition": "extend", "scale": "scale"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

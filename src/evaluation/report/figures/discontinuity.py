@@ -80,7 +80,8 @@ def bandwidth_curve(table: pd.DataFrame, unit: str = "", lang: Lang = "fr") -> "
         InternalError: a column is missing, there is no row, or two for one bandwidth.
     """
     columns = ("bandwidth", "estimate", "ci_low", "ci_high")
-    rows = drawable(required(table, columns, "bandwidth_curve"), "bandwidth_curve", ["bandwidth"])
+    known = required(table, columns, "bandwidth_curve").dropna(subset=["estimate"])
+    rows = drawable(known, "bandwidth_curve", ["bandwidth"])
     with canvas(3.0) as (figure, axes):
         axes.axhline(0, color="black", linewidth=0.8)
         reach = [rows["estimate"] - rows["ci_low"], rows["ci_high"] - rows["estimate"]]

@@ -10,10 +10,6 @@ from evaluation.settings.fields import Column, Columns, Flag, Integer, Number, r
 Rule = Literal["mserd", "msetwo", "msesum", "msecomb1", "msecomb2", "cerrd", "certwo", "cersum", "cercomb1", "cercomb2"]
 
 
-def _rule_or_width(value: Any) -> Any:
-    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 class DiscontinuityDesign(Design):
     """Who is treated depends on which side of a threshold a score lies; the effect is that at the threshold.
 
@@ -45,6 +41,11 @@ class DiscontinuityDesign(Design):
     placebo_cutoffs: tuple[Number, ...] = ()
 
     subgroups: ClassVar[Columns] = ()
+
+    @property
+    def sign(self) -> float:
+        """1 where the treated side is above, -1 where it is below."""
+        return 1.0 if self.treated_side == "above" else -1.0
 
     @field_validator("weight", "territory")
     @classmethod
