@@ -52,53 +52,57 @@ def text(found: Row) -> str:
 
 def verdicts(found: Row) -> list[tuple[str, str, bool]]:
     """What is promised, what was found, and whether the promise holds."""
+    return [*_of_intervals(found), *_of_alarms(found["computed"]["alarms"]), _of_ranks(found["shrinkage"]["p_value"])]
+
+
+def _of_intervals(found: Row) -> list[tuple[str, str, bool]]:
+    """Whether intervals hold the truth, at the grade where they do so least, and how that falls with the grade."""
     planted = [row for name, rows in found["planted"]["worlds"].items() if name != "W6" for row in rows]
-    alarms, computed = found["computed"]["alarms"], found["computed"]
-    lowest = min(row["inclusive"] for row in planted)
-    lowest_computed = min(row["inclusive"] for row in computed["right"])
-    lowest_of_all = min(row["inclusive"] for row in computed["all"])
-    falling = [row["conventional"] for row in found["planted"]["worlds"]["W1"]]
-    right = [row["conventional"] for row in computed["all"]]
-    told, flagged = alarms["misspecified_flagged_or_low"], alarms["misspecified_flagged"]
-    false, rank = alarms["false_alarms"], found["shrinkage"]["p_value"]
-    worst = alarms["misspecified_worst"]
-    return [
+    held = (
         (
             "planted records: intervals with bias hold the truth at least 94 % of the time at every grade, W6 apart",
-            _percent(lowest),
-            lowest >= PROMISED["inclusive"],
+            planted,
         ),
-        (
-            "micro-data analysed rightly: the same at every grade that was computed",
-            _percent(lowest_computed),
-            lowest_computed >= PROMISED["inclusive"],
-        ),
-        (
-            "micro-data, right and wrong analyses together: the same",
-            _percent(lowest_of_all),
-            lowest_of_all >= PROMISED["inclusive"],
-        ),
-        (
-            "planted records: coverage of conventional intervals falls with the grade",
-            " > ".join(map(_percent, falling)),
-            falling == sorted(falling, reverse=True),
-        ),
+        ("micro-data analysed rightly: the same at every grade that was computed", found["computed"]["right"]),
+        ("micro-data, right and wrong analyses together: the same", found["computed"]["all"]),
+    )
+    falling = (
+        ("planted records: coverage of conventional intervals falls with the grade", found["planted"]["worlds"]["W1"]),
         (
             "micro-data, right and wrong: coverage of conventional intervals falls with the grade",
-            " > ".join(map(_percent, right)),
-            right == sorted(right, reverse=True),
+            found["computed"]["all"],
         ),
-        ("wrong analyses flagged or graded 2 or lower, at least 90 %", _percent(told), told >= PROMISED["alarms"]),
-        ("wrong analyses flagged by a check, mean over designs, at least 90 %", _percent(flagged), flagged >= 0.9),
-        ("the worst of them flagged by a check, at least 90 %", _percent(worst), worst >= PROMISED["alarms"]),
-        ("right analyses flagged, mean over designs, at most 5 %", _percent(false), false <= PROMISED["false"]),
-        (
-            "the worst of them flagged, at most 5 %",
-            _percent(alarms["false_alarms_worst"]),
-            alarms["false_alarms_worst"] <= PROMISED["false"],
-        ),
-        ("ranks of true effects in their posteriors uniform, p > .001", f"{rank:.3f}", rank > PROMISED["shrinkage"]),
-    ]
+    )
+    return [_held(said, rows) for said, rows in held] + [_falls(said, rows) for said, rows in falling]
+
+
+def _held(said: str, rows: Sequence[Row]) -> tuple[str, str, bool]:
+    lowest = min(row["inclusive"] for row in rows)
+    return said, _percent(lowest), lowest >= PROMISED["inclusive"]
+
+
+def _falls(said: str, rows: Sequence[Row]) -> tuple[str, str, bool]:
+    shares = [row["conventional"] for row in rows]
+    return said, " > ".join(map(_percent, shares)), shares == sorted(shares, reverse=True)
+
+
+def _of_alarms(alarms: Row) -> list[tuple[str, str, bool]]:
+    """How many wrong analyses are told, and how many right ones are taken for wrong."""
+    wrong = (
+        ("wrong analyses flagged or graded 2 or lower, at least 90 %", "misspecified_flagged_or_low"),
+        ("wrong analyses flagged by a check, mean over designs, at least 90 %", "misspecified_flagged"),
+        ("the worst of them flagged by a check, at least 90 %", "misspecified_worst"),
+    )
+    right = (
+        ("right analyses flagged, mean over designs, at most 5 %", "false_alarms"),
+        ("the worst of them flagged, at most 5 %", "false_alarms_worst"),
+    )
+    told = [(said, _percent(alarms[key]), alarms[key] >= PROMISED["alarms"]) for said, key in wrong]
+    return told + [(said, _percent(alarms[key]), alarms[key] <= PROMISED["false"]) for said, key in right]
+
+
+def _of_ranks(p: float) -> tuple[str, str, bool]:
+    return "ranks of true effects in their posteriors uniform, p > .001", f"{p:.3f}", p > PROMISED["shrinkage"]
 
 
 def _head(found: Row) -> str:
