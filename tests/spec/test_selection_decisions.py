@@ -17,9 +17,11 @@ from evaluation.selection import decisions
 from evaluation.selection.cases import Case, Evidence, favour, situation_of
 from evaluation.selection.decisions import Decision, review_date
 from evaluation.selection.rules import VERDICTS, Situation, binding, rules, ruling
+from evaluation.settings.facts import Innovation
+from evaluation.settings.observations import Cost
 from evaluation.settings.params import read_params
 from evaluation.settings.policy import Selection
-from evaluation.settings.portfolio import Cost, Innovation, Portfolio, read_portfolio
+from evaluation.settings.portfolio import Portfolio, read_portfolio
 
 Project = Callable[..., Path]
 TEST, LACKING, REVISE = "EXPERIMENTER", "DONNEES_INSUFFISANTES", "REVOIR"

@@ -11,7 +11,8 @@ from evaluation.errors import DataError
 from evaluation.evidence import published, rubric
 from evaluation.evidence.grading import grade, grade_all
 from evaluation.evidence.record import DesignClass, read_all, write
-from evaluation.settings.portfolio import Finding, read_portfolio
+from evaluation.settings.observations import Finding
+from evaluation.settings.portfolio import read_portfolio
 
 
 @pytest.fixture(scope="module")

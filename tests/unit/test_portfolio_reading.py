@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from evaluation.errors import ParametersError, ProblemsError
-from evaluation.settings.portfolio import COMPARISON_CLASSES, RANDOMISED_CLASSES, Portfolio, read_portfolio
+from evaluation.settings.observations import COMPARISON_CLASSES, RANDOMISED_CLASSES
+from evaluation.settings.portfolio import Portfolio, read_portfolio
 from evaluation.settings.typography import french
 
 Project = Callable[..., Path]

@@ -20,7 +20,7 @@ from evaluation.report import inputs as room
 from evaluation.report import locale, pages, territory_pages, texts
 from evaluation.report.cells import addresses
 from evaluation.report.inputs import Inputs
-from evaluation.settings import portfolio
+from evaluation.settings import observations, sourced
 
 SCRIPT = "<script>alert(1)</script>"
 PAYLOAD = f"\"'>{SCRIPT}<img src=x onerror=alert(1)>"
@@ -676,14 +676,14 @@ def test_both_languages_have_the_same_texts_with_the_same_fields() -> None:
     ("section", "codes"),
     [
         ("designs", get_args(record.DesignClass)),
-        ("designs", get_args(portfolio.DesignClass)),
+        ("designs", get_args(observations.DesignClass)),
         ("methods", get_args(record.Method)),
         ("terms", get_args(record.Term)),
         ("status", get_args(record.Status)),
         ("territories", get_args(record.TerritoryKind)),
-        ("confidence", get_args(portfolio.Confidence)),
-        ("bases", get_args(portfolio.Cost.model_fields["basis"].annotation)),
-        ("bounds", get_args(portfolio.Reach.model_fields["bound"].annotation)),
+        ("confidence", get_args(sourced.Confidence)),
+        ("bases", get_args(observations.Cost.model_fields["basis"].annotation)),
+        ("bounds", get_args(observations.Reach.model_fields["bound"].annotation)),
         ("fields", tuple(record.Record.model_fields)),
     ],
 )

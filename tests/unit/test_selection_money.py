@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from evaluation.errors import ParametersError
 from evaluation.selection.costs import deflated, unit_cost
 from evaluation.selection.valuation import money, value_of
+from evaluation.settings.observations import Cost, Implementation, Inflation
 from evaluation.settings.params import read_params
 from evaluation.settings.policy import Selection, Span
-from evaluation.settings.portfolio import Cost, Implementation, Inflation, Portfolio, read_portfolio
+from evaluation.settings.portfolio import Portfolio, read_portfolio
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = {"source_address": "https://example.org/cost", "confidence": "seen"}

@@ -15,9 +15,10 @@ from evaluation.report import figures
 from evaluation.selection import decisions, overview
 from evaluation.selection.decisions import Decided, Local
 from evaluation.selection.rules import rules
+from evaluation.settings.observations import Cost
 from evaluation.settings.params import Params, read_params
 from evaluation.settings.policy import Selection, Worth
-from evaluation.settings.portfolio import Cost, Portfolio, read_portfolio
+from evaluation.settings.portfolio import Portfolio, read_portfolio
 
 ROOT = Path(__file__).resolve().parents[2]
 TERRITORIES = ("creil-sud-oise", "thierache-du-centre")

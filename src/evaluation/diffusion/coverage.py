@@ -13,7 +13,9 @@ from typing import Any, Literal
 from evaluation import store
 from evaluation.errors import ParametersError
 from evaluation.needs.burden import Estimate, estimates, figure_of
-from evaluation.settings.portfolio import CoverageLink, Innovation, Need, Portfolio, Reach, Territory
+from evaluation.settings.facts import CoverageLink, Innovation, Territory
+from evaluation.settings.observations import Need, Reach
+from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.typography import french
 
 FRANCE = "france"

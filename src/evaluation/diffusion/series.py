@@ -15,7 +15,8 @@ import numpy as np
 
 from evaluation.errors import DataError, ParametersError
 from evaluation.settings.diffusion import FILE, Definition, DiffusionFacts, Kind, SeriesFacts
-from evaluation.settings.portfolio import Portfolio, Reach
+from evaluation.settings.observations import Reach
+from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.problems import nearest
 from evaluation.settings.typography import french
 

@@ -14,7 +14,8 @@ from evaluation.evidence.record import Record, parse
 from evaluation.settings.readings import Readings
 
 if TYPE_CHECKING:
-    from evaluation.settings.portfolio import Finding, Portfolio
+    from evaluation.settings.observations import Finding
+    from evaluation.settings.portfolio import Portfolio
 
 MDES_FACTOR = 2.8  # smallest effect found with power 80 % in a two-sided test at 5 %, in standard errors (Bloom 1995)
 

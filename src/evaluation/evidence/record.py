@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from evaluation import store
 from evaluation.errors import DataError, InternalError
-from evaluation.settings.portfolio import DesignClass
+from evaluation.settings.observations import DesignClass
 
 if TYPE_CHECKING:
     import pandas as pd

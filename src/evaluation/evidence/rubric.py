@@ -22,8 +22,8 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, fi
 from evaluation.errors import ParametersError, ProblemsError
 from evaluation.evidence.record import Kind, Method
 from evaluation.settings.fields import Flag, Frozen, Integer, Number, Slug, Text, listed, refusal
+from evaluation.settings.observations import DesignClass
 from evaluation.settings.params import FILE, read_params
-from evaluation.settings.portfolio import DesignClass
 from evaluation.settings.problems import Origin, from_validation, nearest
 from evaluation.settings.yaml12 import KeyPath, read_yaml
 

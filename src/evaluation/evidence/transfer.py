@@ -24,7 +24,8 @@ from typing import Any, Literal
 from evaluation import store
 from evaluation.errors import InternalError, ParametersError, StaleError
 from evaluation.evidence.record import Record, Transfer
-from evaluation.settings.portfolio import Innovation, Portfolio, Territory
+from evaluation.settings.facts import Innovation, Territory
+from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.transfer import TransferPolicy
 
 Letter = Literal["A", "B", "C", "D"]

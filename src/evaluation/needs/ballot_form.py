@@ -19,8 +19,9 @@ from evaluation.errors import SetupError
 from evaluation.needs.ballots import POINT, ROLE, TERRITORY, VOTER
 from evaluation.needs.best_worst import MANY, screens
 from evaluation.needs.majority_judgment import Integers
+from evaluation.settings.facts import Difficulty
 from evaluation.settings.participation import Consultation, Grade, Participation
-from evaluation.settings.portfolio import Difficulty, Portfolio
+from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.typography import french
 
 Variant = Literal["fr", "en", "easy_fr"]

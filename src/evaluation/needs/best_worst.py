@@ -24,7 +24,7 @@ from evaluation.needs.majority_judgment import Integers
 from evaluation.sample.readers import read as read_source
 from evaluation.sample.table import texts
 from evaluation.settings.designs import Source
-from evaluation.settings.portfolio import Difficulty
+from evaluation.settings.facts import Difficulty
 
 SIZE = 4  # difficulties on a screen
 MANY = 10  # difficulties from which on grading them all is too much to ask

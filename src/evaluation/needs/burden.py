@@ -12,7 +12,10 @@ from typing import Any
 
 from evaluation import store
 from evaluation.errors import ParametersError
-from evaluation.settings.portfolio import Difficulty, Figure, Need, Portfolio, Territory
+from evaluation.settings.facts import Difficulty, Territory
+from evaluation.settings.observations import Need
+from evaluation.settings.portfolio import Portfolio
+from evaluation.settings.sourced import Figure
 from evaluation.settings.typography import french
 
 ROUNDING = 100  # a finer synthetic estimate would look counted

@@ -14,7 +14,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from evaluation.needs.burden import Estimate, estimates
-from evaluation.settings.portfolio import Difficulty, Innovation, Need, Portfolio, Reach
+from evaluation.settings.facts import Difficulty, Innovation
+from evaluation.settings.observations import Need, Reach
+from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.typography import french
 
 FRANCE = "france"

@@ -13,8 +13,10 @@ from evaluation.errors import StaleError
 from evaluation.evidence.record import Record
 from evaluation.selection.readouts import Readout
 from evaluation.selection.rules import Situation, WhatWasRead
+from evaluation.settings.facts import Innovation
+from evaluation.settings.observations import Cost
 from evaluation.settings.policy import Selection
-from evaluation.settings.portfolio import Cost, Innovation, Portfolio
+from evaluation.settings.portfolio import Portfolio
 
 Favour = Literal["favourable", "unfavourable", "none", "undefined"]
 

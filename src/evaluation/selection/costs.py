@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evaluation.errors import ParametersError
+from evaluation.settings.observations import Cost, Inflation
 from evaluation.settings.policy import Span
-from evaluation.settings.portfolio import Cost, Inflation
 
 CURRENCY = "EUR"
 

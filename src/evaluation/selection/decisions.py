@@ -24,8 +24,10 @@ from evaluation.selection.readouts import Readout
 from evaluation.selection.relevance import Asked, Relevance, relevance
 from evaluation.selection.rules import VERDICTS, Rule, Ruling, Situation, Verdict, rules, ruling
 from evaluation.selection.value_chain import Chain
+from evaluation.settings.facts import Territory
+from evaluation.settings.observations import COMPARISON_CLASSES, RANDOMISED_CLASSES
 from evaluation.settings.policy import Selection
-from evaluation.settings.portfolio import COMPARISON_CLASSES, RANDOMISED_CLASSES, Portfolio, Territory
+from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.problems import nearest
 from evaluation.settings.synthesis import Synthesis
 

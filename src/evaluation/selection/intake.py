@@ -24,8 +24,9 @@ from evaluation.errors import ParametersError
 from evaluation.selection.agenda import Stake, Worth, ranks, worth
 from evaluation.selection.intake_fields import FIELDS, NONE, OTHER, Options
 from evaluation.selection.intake_reading import BECAME, Proposal, read
+from evaluation.settings.fact_tables import FOLDER
 from evaluation.settings.policy import Selection
-from evaluation.settings.portfolio import FOLDER, Portfolio
+from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.synthesis import Synthesis
 
 KEPT = f"{FOLDER}/intake"

@@ -26,8 +26,9 @@ from evaluation.selection.readouts import Readout, readout
 from evaluation.selection.rules import Situation
 from evaluation.selection.valuation import Money, money, value_of
 from evaluation.selection.value_chain import NOTHING, Chain, NormalBelief, annuity, simulate
+from evaluation.settings.facts import Territory
 from evaluation.settings.policy import Selection, Span
-from evaluation.settings.portfolio import Portfolio, Territory
+from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.synthesis import Synthesis
 
 STUDY = "study"

@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from evaluation.diffusion.coverage import FRANCE, Coverage
+from evaluation.settings.facts import Innovation
 from evaluation.settings.participation import Participation, Step
-from evaluation.settings.portfolio import Innovation, Portfolio
+from evaluation.settings.portfolio import Portfolio
 
 Place = Literal["alone", "complement", "possible_duplicate", "unknown"]
 COMPONENTS = ("need", "public", "users", "share", "beside")

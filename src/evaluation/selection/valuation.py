@@ -9,8 +9,9 @@ A value recalled from memory is used and said to be so wherever it is shown.
 from dataclasses import dataclass
 
 from evaluation.errors import ParametersError
+from evaluation.settings.observations import Valuation
 from evaluation.settings.policy import Span, Valuing
-from evaluation.settings.portfolio import Portfolio, Valuation
+from evaluation.settings.portfolio import Portfolio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from evaluation.errors import Problem, ProblemsError
 from evaluation.settings.documents import read_document
+from evaluation.settings.fact_tables import FOLDER
 from evaluation.settings.fields import Flag, Frozen, Integer, Number, Slug, no_duplicates, refusal
-from evaluation.settings.portfolio import FOLDER, Address, Confidence, FrenchName, Name, Note, Portfolio, Year
+from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.problems import Origin, nearest
+from evaluation.settings.sourced import Address, Confidence, FrenchName, Name, Note, Year
 
 FILE = f"{FOLDER}/diffusion.yaml"
 STEPS = ("need", "eligible", "informed", "offered", "taken_up", "completed", "benefited")

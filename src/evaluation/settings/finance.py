@@ -11,9 +11,10 @@ from typing import Annotated, Literal
 from pydantic import AllowInfNan, Field, model_validator
 
 from evaluation.settings.documents import read_document
+from evaluation.settings.fact_tables import FOLDER
 from evaluation.settings.fields import Frozen, Slug, refusal
 from evaluation.settings.learning import Tranche
-from evaluation.settings.portfolio import FOLDER, Address, Confidence, FrenchName, FrenchNote, Name, Note
+from evaluation.settings.sourced import Address, Confidence, FrenchName, FrenchNote, Name, Note
 
 FILE = f"{FOLDER}/finance.yaml"
 

@@ -16,18 +16,11 @@ from pydantic import Field, model_validator
 from evaluation import store
 from evaluation.errors import Problem, ProblemsError
 from evaluation.settings.documents import read_document
+from evaluation.settings.fact_tables import FOLDER
 from evaluation.settings.fields import Column, Flag, Frozen, Slug, refusal
-from evaluation.settings.portfolio import (
-    FOLDER,
-    Address,
-    Confidence,
-    FrenchName,
-    FrenchNote,
-    Name,
-    Note,
-    Portfolio,
-)
+from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.problems import Origin, nearest
+from evaluation.settings.sourced import Address, Confidence, FrenchName, FrenchNote, Name, Note
 
 FILE = f"{FOLDER}/participation.yaml"
 PHASES: tuple[str, ...] = ("need", "outcome", "decision", "follow_up")

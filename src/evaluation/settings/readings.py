@@ -17,9 +17,11 @@ from pydantic import Field, model_validator
 
 from evaluation.errors import Problem, ProblemsError
 from evaluation.settings.documents import read_document
+from evaluation.settings.fact_tables import FOLDER
 from evaluation.settings.fields import Frozen, Integer, Number, Slug, refusal
-from evaluation.settings.portfolio import FOLDER, Address, FrenchName, Name, Note, Portfolio
+from evaluation.settings.portfolio import Portfolio
 from evaluation.settings.problems import Origin, nearest
+from evaluation.settings.sourced import Address, FrenchName, Name, Note
 
 FILE = f"{FOLDER}/readings.yaml"
 RATERS = 2
