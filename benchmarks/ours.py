@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from evaluation.settings.designs import DESIGNS
 
 OUTCOME = {"column": "y", "role": "primary", "unit": "points", "better": "higher", "source": "measured"}
 SEED = 1
+ROOT = Path(__file__).resolve().parents[1]
+UNKNOWN_BIAS = 10.0  # of a finding of grade 0: next to nothing is known
 
 
 def staggered(*, units: int, covariates: int, shuffled: bool, draws: int, gaussian: bool = False) -> Program:
@@ -199,6 +203,51 @@ def specifications(*, units: int) -> Program:
         run=lambda: specification_curve.run(sample, design, seed=SEED),
         numbers=lambda curve: {"estimate": labelled(curve.table.index.astype(str), curve.table["estimate"])},
     )
+
+
+def graded(*, records: int) -> Program:
+    """Planted records through grades, with their sentences, and all foreign schemes; no program does the same."""
+    from evaluation.evidence import grading, rubric, schemes
+    from evaluation.evidence.calibration import planted
+
+    scale, rng = rubric.read(ROOT), np.random.default_rng(SEED)
+    made = planted.templates(scale, rng)
+    estimates = rng.normal(0.1, 0.2, records)
+    portfolio = [
+        planted.filled(made[place % len(made)], float(value)).model_copy(update={"id": f"r{place}"})
+        for place, value in enumerate(estimates)
+    ]
+
+    def run() -> Mapping[str, Any]:
+        schemes.verdicts_of_all(portfolio)
+        return grading.grade_all(portfolio, scale)
+
+    return Program(run=run, numbers=lambda grades: {"estimate": {name: each.value for name, each in grades.items()}})
+
+
+def decided(*, portfolios: int) -> Program:
+    """Planted portfolios of twenty, drawn, graded, tested and decided by the rules; no program does the same."""
+    from evaluation.evidence import rubric
+    from evaluation.evidence.calibration import planted
+    from evaluation.evidence.portfolio_synthesis import settings_of
+    from evaluation.evidence.worlds import WORLDS
+    from evaluation.selection import trials
+    from evaluation.selection.rules import rules
+    from evaluation.settings.params import read_params
+
+    params, scale = read_params(ROOT), rubric.read(ROOT)
+    assert params.selection is not None  # noqa: S101 - for mypy
+    ordered, settings = rules(params.selection), settings_of(params)
+    made = planted.templates(scale, np.random.default_rng(SEED))
+
+    def run() -> Any:
+        rng = np.random.default_rng(SEED)
+        drawn = planted.declared(planted.portfolios(WORLDS["W1"], portfolios, made, scale, rng), settings)
+        known = replace(drawn, bias_sd=np.where(drawn.grade > 0, drawn.bias_sd, UNKNOWN_BIAS))
+        news = trials.news_of(known, trials.Study(), rng)
+        return trials.ours(ordered, settings.prior)(known, trials.Study(), news)
+
+    return Program(run=run, numbers=lambda course: {"estimate": {"funded": float(course.funded.mean())}})
 
 
 def labelled(labels: list[str], values: Any) -> Mapping[str, float]:

@@ -357,7 +357,7 @@ def new_innovation(
 def calibrate(
     worlds: Annotated[str, typer.Option("--worlds", help="Planted worlds, such as W0,W1; by default all.")] = "",
     repetitions: Annotated[int, typer.Option("--repetitions", help="Portfolios of each world.")] = 2000,
-    studies: Annotated[int, typer.Option("--studies", help="Samples of each design of micro-data (level 2).")] = 150,
+    studies: Annotated[int, typer.Option("--studies", help="Samples of each design of micro-data (level 2).")] = 120,
     seed: Annotated[int, typer.Option("--seed", help="Of everything drawn.")] = 20261125,
     level: Annotated[int, typer.Option("--level", help="1 = planted records; 2 = micro-data and trials too.")] = 2,
     to: Annotated[Path | None, typer.Option("--to", help="Write here; keeps the committed file as it is.")] = None,

@@ -71,7 +71,7 @@ MORE = {
     },
     "weighting": {
         "balance.adjusted", "sensitivity.robustness_value", "sensitivity.e_value", "sensitivity.oster_delta",
-        "placebo.baseline_p",
+        "placebo.baseline_p", "robustness.estimators_agree_p",
     },
     "discontinuity": {
         "balance.adjusted", "discontinuity.covariates_p", "discontinuity.density_p", "discontinuity.effective_units",

@@ -30,7 +30,7 @@ def codes(raw):
 
 def test_the_rubric_of_this_repository_is_read(repository):
     found = rubric.read(repository)
-    assert found.version == "1.2"
+    assert found.version == "1.3"
     assert found.level(3).fr == "plausible"
     assert found.rule("clusters").check == "precision.clusters"
 
@@ -41,14 +41,16 @@ def test_the_page_in_docs_is_made_from_it(repository):
 
 
 def test_earlier_rubrics_are_kept_and_can_be_applied(repository):
-    assert rubric.versions() == ("1.0", "1.1")
-    first, now = (rubric.read_version(version, repository) for version in ("1.0", "1.2"))
+    assert rubric.versions() == ("1.0", "1.1", "1.2")
+    first, now = (rubric.read_version(version, repository) for version in ("1.0", "1.3"))
     assert (first.version, now) == ("1.0", rubric.read(repository))
     new = {rule.id for rule in now.rules} - {rule.id for rule in first.rules}
     assert {"trends-detectable", "trends-equivalent", "trends-departure", "placebo-dates", "one-cohort"} < new
-    before = rubric.read_version("1.1", repository)
+    older, before = (rubric.read_version(version, repository) for version in ("1.1", "1.2"))
     own = {"hidden-gap", "fit-before", "placebo-rank", "single-donor", "donors", "window", "exclusion"}
-    assert {rule.id for rule in now.rules} - {rule.id for rule in before.rules} == own | {"negative-control"}
+    assert {rule.id for rule in before.rules} - {rule.id for rule in older.rules} == own | {"negative-control"}
+    assert {rule.id for rule in now.rules} - {rule.id for rule in before.rules} == {"estimators-agree"}
+    assert (before.alarm, now.alarm is None) == (None, False)
 
 
 def test_a_rubric_that_was_never_written_is_refused(repository):
@@ -101,6 +103,8 @@ def test_all_problems_are_said_at_once_with_their_lines(repository, project):
         ("E-EVI-023", lambda raw: rule(raw, "overlap-share")["bands"][0].update(at_least=95)),
         ("E-EVI-023", lambda raw: rule(raw, "plan")["bands"][1].update(at_most=2)),
         ("E-EVI-023", lambda raw: rule(raw, "attrition-randomised")["bands"][1].update(at_most=2)),
+        ("E-EVI-125", lambda raw: raw["alarm"]["tests"][0].update(check="pretrend.equivalence_bound")),
+        ("E-EVI-126", lambda raw: raw["alarm"]["bounds"][0].update(rule="balance")),
     ],
 )
 def test_what_would_make_the_rubric_unfair_is_refused(raw, code, change):

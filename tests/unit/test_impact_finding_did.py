@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
-from evaluation.evidence.calibration.designs import staggered
-from evaluation.impact import did, did_estimators, finding, inference
+from evaluation.evidence.calibration.designs import callaway_santanna, staggered
+from evaluation.impact import did, did_estimators, finding, fixed_effects, inference
+from evaluation.impact.agreement import compared
 from evaluation.impact.cross_section import clusters_of
-from evaluation.impact.did_agreement import estimators_agree
+from evaluation.impact.did_agreement import estimators_agree, two_way_agrees
+from evaluation.impact.effects import Effects
 
 DID_TERMS = {"att", "group_time", "event_time", "pre_trend", "cohort", "calendar", "simple"}
 
@@ -64,6 +67,39 @@ def test_with_covariates_the_three_estimators_are_held_against_one_another(panel
     assert len(found.tables["agreement"]) == 2
     imputed = finding.estimate(*panel(frame, covariates=("age",), estimator="imputation"), seed=1)
     assert checks_of(imputed)["robustness.estimators_agree_p"].status == "not_run"
+
+
+def test_two_way_fixed_effects_are_held_against_effects_by_period(panel):
+    """The coefficient less the mean by cohort and period, computed apart; growing effects are told from constant."""
+    for dynamic in (False, True):
+        frame = callaway_santanna(400, np.random.default_rng(3), periods=5, dynamic=dynamic)
+        sample, design = panel(frame, estimator="two_way_fixed_effects")
+        check = checks_of(finding.estimate(sample, design, seed=1))["robustness.estimators_agree_p"]
+        found = two_way_agrees(sample, design)
+        by_cell = did.estimate(sample, design.model_copy(update={"estimator": "regression"}))
+        expected = fixed_effects.estimate(sample, design).headline.estimate - by_cell.aggregates["simple"].estimate
+        assert found.differences["estimate"].to_numpy() == pytest.approx(expected, rel=1e-9)
+        assert check.value == found.p_value
+        assert (check.value < 1e-3) is dynamic
+
+
+def test_estimators_that_agree_by_chance_alone_have_a_wald_test_by_hand():
+    """Three means of the same 50 people: W = d' V^-1 d with V from their covariances."""
+    values = np.random.default_rng(2).normal(size=(50, 3)) + np.array([0.0, 0.3, 0.1])
+    means = values.mean(axis=0)
+    parts = [
+        Effects(estimate=means[[k]], labels=pd.DataFrame({"estimator": [name]}), influence=values[:, [k]] - means[k],
+                units=pd.RangeIndex(50))
+        for k, name in enumerate(("a_b", "c", "last"))
+    ]  # fmt: skip
+    found = compared(parts, None)
+    d = means[:2] - means[2]
+    differences = values[:, :2] - values[:, [2]]
+    w = d @ np.linalg.solve(np.cov(differences.T, ddof=0) / 50, d)
+    assert (found.statistic, found.df) == (pytest.approx(w, rel=1e-9), 2)
+    assert found.p_value == pytest.approx(stats.chi2.sf(w, 2), rel=1e-9)
+    assert list(found.differences["estimator"]) == ["a_b less last", "c less last"]
+    assert found.detail.startswith("A b, c, last differ by")
 
 
 def test_the_weights_say_which_cells_each_average_holds(panel, table):

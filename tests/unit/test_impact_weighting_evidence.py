@@ -11,7 +11,7 @@ from evaluation.impact import finding, sensitivity, weighting
 from evaluation.impact.covariates import Covariates
 from evaluation.impact.hidden_factor import SENSITIVITY
 from evaluation.impact.placebo_outcome import PLACEBO
-from evaluation.impact.weighting_evidence import METHODS
+from evaluation.impact.weighting_evidence import AGREEMENT, METHODS
 from evaluation.sample import prepare
 from evaluation.settings.designs import WeightingDesign
 
@@ -167,6 +167,20 @@ def test_a_way_that_does_not_work_is_listed_with_the_reason(arms: Any) -> None:
     table = weighting.estimate(sample, design).tables["estimators"].set_index("estimator")
     assert table.loc["entropy_balancing", "reason"] == "no weights give the groups the same means"
     assert np.isnan(table.loc["entropy_balancing", "estimate"])
+
+
+def test_ways_to_weigh_agree_where_the_score_is_a_logit_and_not_where_it_is_none(arms: Any) -> None:
+    """Treatment by a square that no covariate holds, outcome likewise: balanced means leave what the logit misses."""
+    outcome, treated, covariates, _ = _drawn(800)
+    right = _checks(weighting.estimate(*arms("weighting", outcome, treated, covariates)))[AGREEMENT]
+    rng = np.random.default_rng(8)
+    a = rng.exponential(size=800)
+    chosen = rng.random(800) < 1 / (1 + np.exp(2 - a**2))
+    wrong = _checks(weighting.estimate(*arms("weighting", a**2 + rng.normal(size=800), chosen, {"a": a})))[AGREEMENT]
+    assert right.value is not None
+    assert right.value > 0.05
+    assert wrong.value is not None
+    assert wrong.value < 0.01
 
 
 def test_the_distance_from_an_experiment_is_measured_in_its_errors(arms: Any) -> None:

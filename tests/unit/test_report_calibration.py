@@ -15,10 +15,14 @@ from evaluation.report.inputs import Inputs
 RECORDS = {
     "trial": {"id": "trial", "kind": "effect", "design_class": "randomised"},
     "synthetic": {"id": "synthetic", "kind": "effect", "design_class": "synthetic_control"},
+    "pooled": {"id": "pooled", "kind": "effect", "design_class": "meta_analysis"},
     "account": {"id": "account", "kind": "effect", "design_class": "account"},
     "claim": {"id": "claim", "kind": "claim", "design_class": "monitoring"},
 }
-GRADES = {name: {"value": value} for name, value in {"trial": 4, "synthetic": 1, "account": 0, "claim": 1}.items()}
+GRADES = {
+    name: {"value": value}
+    for name, value in {"trial": 4, "synthetic": 1, "pooled": 1, "account": 0, "claim": 1}.items()
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +57,18 @@ def test_the_card_in_french_has_french_numbers(shown):
 
 
 def test_designs_that_nobody_simulated_are_said_to_be_so(shown):
-    lines = calibration_views.card(shown(), RECORDS["synthetic"], "en")
+    lines = calibration_views.card(shown(), RECORDS["pooled"], "en")
     assert lines[1] == "No simulated study resembles this one; only the line of the grade applies."
-    assert lines[2].startswith("Real data:")  # comparisons of grade 1 exist
+    assert lines[-1].startswith("Real data:")  # comparisons of grade 1 exist
+
+
+def test_what_no_check_sees_stands_on_the_card(shown, kept):
+    lines = calibration_views.card(shown(), RECORDS["synthetic"], "en")
+    row = kept["computed"]["designs"]["region-shock"]
+    (hidden,) = [line for line in lines if line.startswith("What no check sees")]
+    assert row["en"] in hidden
+    assert f"{100 * row['inclusive']:.1f}".rstrip("0").rstrip(".") + "%" in hidden
+    assert any("in which nothing rang, hidden errors included" in line for line in lines)
 
 
 def test_what_claims_no_interval_has_no_coverage(shown):

@@ -275,7 +275,8 @@ def test_the_label_is_within_reach_once_everything_is_known(portfolio: Portfolio
     valuing = params.selection.valuing.model_copy(update={"values": {"hail-enrolled-michigan": WORTH}})
     policy = params.selection.model_copy(update={"valuing": valuing, "capacity_plans": ("hail-letter",)})
     letters = {("hail-letter", territory): "A" for territory in TERRITORIES}
-    found = decide(known, (records, graded[1]), params, policy=policy, transfers=letters)
+    programmes = {"hail-letter": 4}
+    found = decide(known, (records, graded[1]), params, policy=policy, transfers=letters, programmes=programmes)
     rows = {row.territory: row.decision for row in found.local if row.innovation == "hail-letter"}
     assert [rows[territory] for territory in TERRITORIES] == ["GENERALISER", "GENERALISER"]
     unplanned = policy.model_copy(update={"capacity_plans": ()})

@@ -312,6 +312,8 @@ def _applies(rule: Rule, facts: _Facts) -> bool:
         return facts.attrition_zone() == 2
     if rule.only_if == "declared":
         return rule.check in facts.checks
+    if rule.only_if == "measured":
+        return facts.value(rule.check) is not None
     return _has_several_cohorts(facts.record)
 
 

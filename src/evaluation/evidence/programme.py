@@ -114,6 +114,11 @@ def programme_grade(
     )
 
 
+def of_one_study(grade: int) -> int:
+    """The grade of a programme of which one study is known: that of its finding, at most that without replication."""
+    return min(grade, UNREPLICATED)
+
+
 def _main(read: list[Record]) -> list[Record]:
     """Main specifications on whole samples, or all where there is none."""
     return [record for record in read if not (record.source.subgroup or record.source.robustness)] or read
@@ -176,6 +181,12 @@ def programme_grades(
     names = sorted({record.innovation for record in records if record.innovation})
     found = (programme_grade(name, records, grades, effects) for name in names)
     return tuple(each for each in found if each is not None)
+
+
+def read() -> dict[str, int]:
+    """Grades by innovation, as data/evidence/programmes.json has them."""
+    rows = store.read_json(store.path("data", "evidence", "programmes.json"))["programmes"]
+    return {innovation: int(row["value"]) for innovation, row in rows.items()}
 
 
 def write(grades: Sequence[ProgrammeGrade]) -> None:

@@ -32,9 +32,10 @@ Domain = Literal[
 ]
 Lang = Literal["fr", "en"]
 Basis = Literal["published", "benchmark", "house"]
-Condition = Literal["always", "high_attrition", "several_cohorts", "declared"]
+Condition = Literal["always", "high_attrition", "several_cohorts", "declared", "measured"]
 Waiver = Literal["never", "precise_null", "interval_includes_no_effect"]
 Measure = Literal["value", "wwc_attrition", "share_of_effect", "share_of_smallest_effect"]
+SamplingError = Literal["share_of_those_wanted", "share_of_all", "difference", "differential_attrition", "strength"]
 
 DOMAINS: tuple[str, ...] = get_args(Domain)
 METHODS: tuple[str, ...] = get_args(Method)
@@ -54,6 +55,7 @@ CHECKS: Mapping[str, tuple[float, float]] = {
     "pretrend.equivalence_bound": (0, math.inf),
     "placebo.dates_p": (0, 1),
     "placebo.baseline_p": (0, 1),
+    "robustness.estimators_agree_p": (0, 1),
     "robustness.leave_one_cohort": (0, math.inf),
     "compliance.first_stage_f": (0, math.inf),
     "identification.sensitivity": (0, math.inf),
@@ -75,6 +77,18 @@ CHECKS: Mapping[str, tuple[float, float]] = {
     "interference.displacement": (0, 1),
     "independence.evaluator": (0, 2),
 }
+# Checks that are p-values of something that the assumptions of an analysis imply: what an alarm can be made of.
+TESTS: tuple[str, ...] = (
+    "pretrend.joint_p",
+    "placebo.dates_p",
+    "placebo.baseline_p",
+    "robustness.estimators_agree_p",
+    "identification.negative_control",
+    "discontinuity.density_p",
+    "discontinuity.covariates_p",
+    "discontinuity.placebo_cutoff_p",
+    "instrument.overidentification_p",
+)
 BLANKS = ("{value}", "{subject}", "{companion}")
 _KEPT = Path(__file__).with_name("rubrics")
 _BLANK = re.compile(r"\{[^{}]*\}|[{}]")
@@ -165,7 +179,9 @@ def _known_blanks(value: str | None) -> str | None:
 
 def fill(sentence: str, text_of: Callable[[str], str]) -> str:
     """The sentence with its blanks filled; `text_of` gives the text for each of BLANKS."""
-    return "".join([text_of(piece) if piece in BLANKS else piece for piece in _pieces(sentence)])
+    pieces = list(_pieces(sentence))
+    pieces[1::2] = [text_of(piece) for piece in pieces[1::2]]  # every second one is a blank
+    return "".join(pieces)
 
 
 @cache
@@ -186,7 +202,7 @@ class Rule(Frozen):
         except_classes: classes of design to which it does not apply, because their ceiling is low for the same reason.
         only_if: high_attrition = only where the attrition of a trial is above the WWC's optimistic boundary;
             several_cohorts = only where units started at different dates; declared = only where the design asks for the
-            check.
+            check; measured = only where it could be made, which not every design allows.
         skip_if: the check does not matter when the effect is a precise null, or its interval includes no effect.
         bands: from the best to the worst.
     """
@@ -230,6 +246,15 @@ class Rule(Frozen):
         _require_reachable(bands, _range(info.data))
         return bands
 
+    @property
+    def serious_from(self) -> float | None:
+        """The bound beyond which the check costs a whole level; None where the first band does, or none does."""
+        place = next((place for place, band in enumerate(self.bands) if band.loss >= 1), 0)
+        before = self.bands[place - 1] if place else None
+        if before is None:
+            return None
+        return before.at_most if before.at_most is not None else before.at_least
+
     def band(self, value: float, power: float | None = None) -> Band:
         """The first band that holds; the last one takes what is left."""
         for at_most, at_least, least, band in self._edges:
@@ -243,10 +268,75 @@ class Rule(Frozen):
         return tuple((band.at_most, band.at_least, band.power_at_least, band) for band in self.bands)
 
 
+class AlarmTest(Frozen):
+    """A check that is the p-value of a test of the analysis.
+
+    Attributes:
+        check: one of TESTS.
+        methods: where the assumptions imply what it tests.
+        unless: outcome_before_used = not where the analysis adjusts for the outcome before, which it then need not be
+            comparable without.
+    """
+
+    check: Text
+    methods: Annotated[tuple[Method, ...], BeforeValidator(_all_methods), Field(min_length=1)]
+    unless: Literal["never", "outcome_before_used"] = "never"
+
+    @field_validator("check")
+    @classmethod
+    def _check_is_a_test(cls, value: str) -> str:
+        if value not in TESTS:
+            close = nearest(value, TESTS)
+            raise refusal(
+                "E-EVI-125",
+                "this check is no p-value of the analysis, so that an alarm made of it has no size",
+                found=repr(value),
+                expected=listed(TESTS),
+                **({"nearest": close} if close else {}),
+            )
+        return value
+
+
+class AlarmBound(Frozen):
+    """A rule whose bound, the one from which on it costs a whole level, is held against a number with its error.
+
+    Attributes:
+        rule: id.
+        error: how the sampling error of the number follows from the sizes in the record (evidence/alarms.py).
+    """
+
+    rule: Slug
+    error: SamplingError
+
+
+class AlarmRule(Frozen):
+    """When the data contradict an analysis (evidence/alarms.py).
+
+    Attributes:
+        level: chance that a right analysis rings.
+        tests, bounds: what is looked at together.
+        facts: rules about the comparison that was made, which estimate nothing: beyond their bound they ring by
+            themselves.
+    """
+
+    level: Annotated[Number, Field(gt=0, lt=1)]
+    basis: Basis
+    cite: Text
+    tests: tuple[AlarmTest, ...]
+    bounds: tuple[AlarmBound, ...]
+    facts: tuple[Slug, ...]
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Ids of the rules whose bounds it takes."""
+        return (*(bound.rule for bound in self.bounds), *self.facts)
+
+
 class Rubric(Frozen):
     """The whole scale.
 
     Attributes:
+        alarm: when the data contradict an analysis; None in rubrics before 1.3.
         not_run_loss: what a domain loses by a check that was not run.
         further_domains, further_loss: what is lost in addition when at least so many further domains lose.
         lowest_with_comparison: no finding with a comparison group is graded lower.
@@ -262,6 +352,7 @@ class Rubric(Frozen):
     ceilings: Mapping[str, Ceiling]
     kinds: Mapping[str, Ceiling]
     rules: tuple[Rule, ...]
+    alarm: AlarmRule | None = None
 
     @field_validator("levels")
     @classmethod
@@ -295,6 +386,22 @@ class Rubric(Frozen):
         if twice:
             raise refusal("E-EVI-016", "two rules have one id", found=listed(twice), expected="ids that differ")
         return rules
+
+    @field_validator("alarm")
+    @classmethod
+    def _alarm_rules_exist(cls, alarm: AlarmRule | None, info: ValidationInfo) -> AlarmRule | None:
+        known = {rule.id: rule for rule in info.data.get("rules", ())}
+        unknown = [name for name in (alarm.rules if alarm is not None and known else ()) if name not in known]
+        if unknown:
+            close = nearest(unknown[0], known)
+            raise refusal(
+                "E-EVI-126",
+                "an alarm takes the bound of a rule that does not exist",
+                found=repr(unknown[0]),
+                expected="ids of rules of this rubric",
+                **({"nearest": close} if close else {}),
+            )
+        return alarm
 
     def level(self, value: int) -> Level:
         """The words of a grade."""

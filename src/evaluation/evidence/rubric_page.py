@@ -1,6 +1,6 @@
 """The rubric as a page (docs/rubric.md), made from params.yaml so that the two cannot differ."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from evaluation.evidence.rubric import DOMAINS, METHODS, UNCOMPARED, Band, Ceiling, Rubric, Rule
 
@@ -13,6 +13,7 @@ _CONDITIONS = {
     "high_attrition": "only where the attrition of a trial is above the WWC's optimistic boundary",
     "several_cohorts": "only where units started at different dates",
     "declared": "only where the evaluation declares negative controls",
+    "measured": "only where it could be measured",
 }
 _WAIVERS = {
     "precise_null": "not counted when the 90 % interval lies within the smallest effect worth having (a precise null)",
@@ -25,6 +26,17 @@ _MEASURES = {
 }
 
 
+_TESTED = {
+    "never": "p-value",
+    "outcome_before_used": "p-value, where the analysis does not adjust for the outcome before",
+}
+_ERRORS = {
+    "share_of_those_wanted": "the sampling error of a share of the people whose effect is wanted",
+    "share_of_all": "the sampling error of a share of all",
+    "difference": "the sampling error of a standardised difference",
+    "differential_attrition": "the sampling error of a difference of shares",
+    "strength": "the chance that so strong an instrument shows so small an F",
+}
 _KINDS = """A claim, a take-up rate, a level and an unread result are not effects: no check is read for them. A sign
 without a size is graded by the checks like an effect."""
 
@@ -42,6 +54,7 @@ def rubric_markdown(rubric: Rubric) -> str:
         "## What each check costs",
         _costs(rubric),
         *(_domain(domain, rubric) for domain in DOMAINS),
+        *_alarm(rubric),
         "## Who says so",
         "\n".join(f"* {text}" for text in _BASIS.values()),
         "Sources marked 'recalled' were quoted from memory and remain to be read again.",
@@ -105,10 +118,41 @@ def _sentences(rule: Rule) -> str:
 
 
 def _methods(rule: Rule) -> str:
+    return _named(rule.methods) + (f" (but not {', '.join(rule.except_classes)})" if rule.except_classes else "")
+
+
+def _named(methods: Sequence[str]) -> str:
     compared = [method for method in METHODS if method not in UNCOMPARED]
-    if list(rule.methods) == compared:
-        return "every method with a comparison group"
-    return ", ".join(rule.methods) + (f" (but not {', '.join(rule.except_classes)})" if rule.except_classes else "")
+    return "every method with a comparison group" if list(methods) == compared else ", ".join(methods)
+
+
+def _alarm(rubric: Rubric) -> Iterator[str]:
+    """What contradicts an analysis, and how it is judged."""
+    alarm = rubric.alarm
+    if alarm is None:
+        return
+    yield "## Alarms: what contradicts an analysis"
+    yield f"""A grade says how sure one can be; an alarm says that something is wrong. It is one test at
+{100 * alarm.level:g} % of all that a finding shows of what is listed here (Holm): a right analysis rings in at most
+that share of cases, however much is looked at. Sensitivity, power, equivalence and what was not run lower the grade and
+never ring. {alarm.basis}: {alarm.cite}."""
+    rows = [(_code(test.check), _TESTED[test.unless], _named(test.methods)) for test in alarm.tests]
+    for bound in alarm.bounds:
+        rule = rubric.rule(bound.rule)
+        rows.append((_code(rule.check), f"{_limit(rule)}, beyond {_ERRORS[bound.error]}", _methods(rule)))
+    for name in alarm.facts:
+        rule = rubric.rule(name)
+        rows.append(
+            (_code(rule.check), f"{_limit(rule)}: it describes the comparison, and estimates nothing", _methods(rule))
+        )
+    yield _table(("check", "rings", "methods"), rows)
+
+
+def _limit(rule: Rule) -> str:
+    """What costs a whole level."""
+    if rule.measure == "wwc_attrition":
+        return "above the WWC's optimistic boundary"
+    return f"{'above' if rule.bands[0].at_most is not None else 'below'} {rule.serious_from:g}"
 
 
 def _bound(band: Band) -> str:

@@ -291,9 +291,14 @@ def _estimator_row(case: _Case, name: str, found: DidResult | str) -> dict[str, 
 
 def _agreement(case: _Case) -> _Found:
     name = "robustness.estimators_agree_p"
-    if case.design.estimator not in BY_CELL or case.design.match is not None or case.design.eligible is not None:
+    if case.design.match is not None or case.design.eligible is not None:
+        return [checks.not_run(name, "not compared after matching, or with triple differences")], {}
+    if case.design.estimator == BASELINE:
+        found = did_agreement.two_way_agrees(case.sample, case.design, case.clusters)
+    elif case.design.estimator in BY_CELL:
+        found = did_agreement.estimators_agree(case.sample, case.design, case.clusters)
+    else:
         return [checks.not_run(name, "only regression, inverse probability and doubly robust are compared")], {}
-    found = did_agreement.estimators_agree(case.sample, case.design, case.clusters)
     if found.reason:
         return [checks.not_run(name, found.reason)], {}
     return [checks.measured(name, found.p_value, found.detail)], {"agreement": found.differences}

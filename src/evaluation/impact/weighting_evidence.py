@@ -14,6 +14,7 @@ import pandas as pd
 
 from evaluation.errors import EvaluationError
 from evaluation.impact import checks, sensitivity
+from evaluation.impact.agreement import compared, named
 from evaluation.impact.checks import Check
 from evaluation.impact.covariates import covariate_columns, model_matrix
 from evaluation.impact.cross_section import Block, clusters_of, labels, observed, outcomes_of, raw_difference
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 OTHERS = E_VALUE, OSTER = "sensitivity.e_value", "sensitivity.oster_delta"
 EXPERIMENT = "benchmark.experiment_gap"
+AGREEMENT = "robustness.estimators_agree_p"
+COMPARED = ("inverse_probability", "entropy_balancing", "doubly_robust")
 # Other ways to make the same comparison; trimming, truncation and tolerances are left out of them.
 METHODS: Mapping[str, Mapping[str, object]] = {
     "inverse_probability": {},
@@ -63,8 +66,11 @@ def collect(sample: Sample, design: WeightingDesign, comparison: Comparison, hea
     """
     hidden, tables = _hidden_factors(sample, design, headline)
     placebo, blocks = _placebo(sample, design)
-    tables |= {"weights": _weight_bins(sample, comparison), "estimators": _estimators(sample, design, headline)}
-    return Evidence(checks=(*hidden, placebo, *_experiment(design, headline)), tables=tables, blocks=blocks)
+    others = _other_ways(sample, design)
+    agreement, differences = _agreement(sample, others)
+    shown = _estimators(sample, design, headline, others)
+    tables |= {"weights": _weight_bins(sample, comparison), "estimators": shown, **differences}
+    return Evidence(checks=(*hidden, placebo, agreement, *_experiment(design, headline)), tables=tables, blocks=blocks)
 
 
 # hidden factors -------------------------------------------------------------------------------------------------------
@@ -145,17 +151,43 @@ def _without(design: WeightingDesign, column: str | None) -> WeightingDesign:
 # other ways, and an experiment ----------------------------------------------------------------------------------------
 
 
-def _estimators(sample: Sample, design: WeightingDesign, headline: Block) -> pd.DataFrame:
+def _other_ways(sample: Sample, design: WeightingDesign) -> dict[str, Block | str]:
+    """The effect by every way to weigh the same rows, or why there is none; no way for other aims than these serve."""
+    if design.estimand == "ato" or design.target is not None:
+        return {}
+    others = {name: design.model_copy(update={**PLAIN, **changes}) for name, changes in METHODS.items()}
+    return {name: _block(sample, other) for name, other in others.items()}
+
+
+def _agreement(sample: Sample, others: Mapping[str, Block | str]) -> tuple[Check, dict[str, pd.DataFrame]]:
+    """Whether weights by the score, weights that balance, and both models together give the same number.
+
+    They do where the score is a logit in the covariates, whatever the outcome is (Zhao and Percival 2017 for weights
+    that balance); a difference beyond chance says that it is not.
+    """
+    if not others:
+        return checks.not_applicable(AGREEMENT, "the other ways to weigh have another aim"), {}
+    chosen = [(name, others[name]) for name in COMPARED]
+    failed = [f"{name}: {block}" for name, block in chosen if isinstance(block, str)]
+    if failed:
+        return checks.not_run(AGREEMENT, failed[0]), {}
+    effects = [named(block.effects, name) for name, block in chosen if not isinstance(block, str)]
+    found = compared(effects, clusters_of(sample))
+    if found.reason:
+        return checks.not_run(AGREEMENT, found.reason), {}
+    return checks.measured(AGREEMENT, found.p_value, found.detail), {"agreement": found.differences}
+
+
+def _estimators(
+    sample: Sample, design: WeightingDesign, headline: Block, others: Mapping[str, Block | str]
+) -> pd.DataFrame:
     """The headline beside other ways to weigh the same rows, the raw difference, and an experiment where there is one.
 
     Columns: estimator, chosen, baseline, estimate, std_error, ci_low, ci_high, p_value, reason.
     """
     rows = [_estimator_row(design, "chosen", headline)]
-    if design.estimand != "ato" and design.target is None:
-        others = {name: design.model_copy(update={**PLAIN, **changes}) for name, changes in METHODS.items()}
-        rows += [
-            _estimator_row(design, name, _block(sample, other)) for name, other in others.items() if other != design
-        ]
+    own = [name for name, changes in METHODS.items() if design.model_copy(update={**PLAIN, **changes}) == design]
+    rows += [_estimator_row(design, name, block) for name, block in others.items() if name not in own]
     rows.append({**_estimator_row(design, "raw_difference", raw_difference(sample, design)), "baseline": True})
     if design.experiment is not None:
         rows.append(_experiment_row(design.experiment, design.inference.level))

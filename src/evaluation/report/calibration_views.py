@@ -14,6 +14,7 @@ from evaluation.report.locale import Lang
 from evaluation.report.texts import texts
 
 View = dict[str, Any]
+KINDS = ("right", "wrong", "hidden")
 
 
 def card(inputs: Inputs, record: Row, lang: Lang) -> list[str]:
@@ -30,6 +31,11 @@ def card(inputs: Inputs, record: Row, lang: Lang) -> list[str]:
     ]
     lines += [t("calibration.design", **_run(found, lang), **_design(row, lang)) for row in told["designs"]]
     lines += [] if told["designs"] else [t("calibration.no_design")]
+    lines += [
+        t("calibration.hidden", **_design(row, lang), flagged=_share(row["flagged"], lang)) for row in told["hidden"]
+    ]
+    if told["silent"] is not None:
+        lines.append(t("calibration.silent", **_grade(told["silent"], lang)))
     return lines + [t("calibration.real", **_real(row, lang)) for row in _real_rows(found) if row["grade"] == grade]
 
 
@@ -111,14 +117,14 @@ def _designs_table(found: Row, lang: Lang) -> Markup:
     rows = [
         {
             t("calibration.design_name"): locale.typography(row[lang], lang),
-            t("calibration.analysis"): t("calibration.wrong" if row["misspecified"] else "calibration.right"),
+            t("calibration.analysis"): t(f"calibration.{row['analysis']}_analysis"),
             t("calibration.repetitions"): row["repetitions"],
             t("calibration.conventional"): _share(row["conventional"], lang),
             t("calibration.inclusive"): _share(row["inclusive"], lang),
             t("calibration.flagged"): _share(row["flagged"], lang),
             t("columns.grade"): ", ".join(row["grades"]),
         }
-        for row in sorted(found["computed"]["designs"].values(), key=lambda row: row["misspecified"])
+        for row in sorted(found["computed"]["designs"].values(), key=lambda row: KINDS.index(row["analysis"]))
     ]
     return tables.html(tables.frame(rows), caption=t("calibration.designs_caption"), lang=lang)
 
@@ -136,6 +142,7 @@ def _real_table(found: Row, lang: Lang) -> Markup:
             t("calibration.trial_estimate"): locale.number(row["trial_estimate"], lang, digits=2),
             t("columns.estimate"): locale.number(row["estimate"], lang, digits=2),
             t("calibration.difference"): locale.signed(row["difference"], lang, digits=2),
+            t("calibration.flagged"): t("calibration.rang") if row["rang"] else "–",
         }
         for row in found["within_study"]["comparisons"]
     ]

@@ -67,6 +67,7 @@ class Case:
         rival: others may lose what some gain, and nobody measured it.
         planned: it is settled who would run it at scale.
         take_up, fidelity: as delivered, None where nobody measured them.
+        programme: grade over all findings, None where no effect or sign was read.
     """
 
     innovation: Innovation
@@ -78,6 +79,7 @@ class Case:
     planned: bool = False
     take_up: float | None = None
     fidelity: float | None = None
+    programme: int | None = None
 
     @property
     def estimates(self) -> tuple[Evidence, ...]:
@@ -117,6 +119,7 @@ def case_of(
     rows: Sequence[Coverage],
     portfolio: Portfolio,
     policy: Selection,
+    programmes: Mapping[str, int] | None = None,
 ) -> Case:
     """What is known about one innovation.
 
@@ -127,6 +130,7 @@ def case_of(
         rows: of coverage.
         portfolio: costs, findings, what was delivered.
         policy: bounds.
+        programmes: grades of programmes by innovation.
 
     Raises:
         StaleError: a record has no grade.
@@ -147,6 +151,7 @@ def case_of(
         planned=innovation.id in policy.capacity_plans,
         take_up=portfolio.delivered(innovation.id, "take_up"),
         fidelity=portfolio.delivered(innovation.id, "fidelity"),
+        programme=(programmes or {}).get(innovation.id),
     )
 
 
@@ -169,6 +174,7 @@ def situation_of(
         harmful=case.harmful,
         cost_known=case.cost is not None,
         grade=case.best[0].grade if case.usable else None,
+        programme=case.programme,
         transfer=transfer,
         p_positive=value.p_positive if value else None,
         p_harm=value.p_harm if value else None,

@@ -142,6 +142,7 @@ def decide(
     policy: Selection | None,
     *,
     synthesis: Synthesis | None = None,
+    programmes: Mapping[str, int] | None = None,
     letters: Transfers | None = None,
     transfers: Transfers | None = None,
     tests: Tests | None = None,
@@ -157,6 +158,7 @@ def decide(
         rows: of coverage.
         policy: the `selection:` section of params.yaml.
         synthesis: its `synthesis:` section; without it no effect becomes a belief, and nothing has a net benefit.
+        programmes: grades of programmes by innovation; without them nothing is generalised.
         letters: letters A to D by finding and territory, as the evidence stage wrote them.
         transfers: letters by innovation and territory that somebody assessed; they go before those of the evidence.
         tests: values of tests by innovation and territory, in euros; they go before those of the learning agenda.
@@ -169,7 +171,9 @@ def decide(
     """
     policy = _require_policy(policy)
     chosen = sorted((record for record in records if record.role == "decision"), key=lambda record: record.id)
-    cases = [case_of(each, chosen, grades, rows, portfolio, policy) for each in portfolio.decision_innovations]
+    cases = [
+        case_of(each, chosen, grades, rows, portfolio, policy, programmes) for each in portfolio.decision_innovations
+    ]
     levels = {finding.id: finding.grade for case in cases for finding in case.findings}
     known = [record for record in chosen if record.id in levels]
     carried = options.carried(cases, letters or {}) | dict(transfers or {})

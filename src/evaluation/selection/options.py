@@ -16,6 +16,7 @@ from evaluation.evidence import eligibility
 from evaluation.evidence.eligibility import Entry
 from evaluation.evidence.posterior import shrink
 from evaluation.evidence.posteriors import Posterior, posteriors
+from evaluation.evidence.programme import of_one_study
 from evaluation.evidence.record import Record
 from evaluation.needs.burden import estimates
 from evaluation.selection.agenda import Stake
@@ -223,8 +224,14 @@ def at(case: Case, each: Chain, changed: Inputs, shared: Context) -> Chain:
 
 
 def regraded(situation: Situation, changed: Inputs) -> Situation:
-    """The situation with another grade."""
-    return replace(situation, grade=changed.grade)
+    """The situation with another grade of its one study, and that of the programme, which is no better without another.
+
+    A better grade lifts a programme no higher than one study can, and never out of what other findings hold it down by.
+    """
+    before, now = situation.programme, of_one_study(changed.grade)
+    held = before is not None and situation.grade is not None and before < of_one_study(situation.grade)
+    programme = before if held or before is None else now
+    return replace(situation, grade=changed.grade, programme=programme)
 
 
 def numbers(situation: Situation) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from scipy.special import ndtri
 
 from evaluation import store
 from evaluation.evidence.posterior import house_belief, shrink_variance
+from evaluation.evidence.programme import of_one_study
 from evaluation.evidence.worlds import WORLDS, draw
 from evaluation.selection import allocation, readouts
 from evaluation.selection.learning import value_of_test
@@ -168,6 +169,7 @@ def _league_row(each: readouts.Readout, ordered: Sequence[Rule]) -> dict[str, An
         evidence="effect",
         cost_known=True,
         grade=each.grade,
+        programme=None if each.grade is None else of_one_study(each.grade),
         transfer="A",
         p_positive=each.p_positive,
         p_harm=each.p_harm,

@@ -58,6 +58,7 @@ class Situation:
         harmful: the best established ones are unfavourable, none of them favourable, and their grade is `harm_grade`
             or more.
         cost_known: per person.
+        programme: grade of the programme over all its findings (evidence/programme.py).
         grade: of the best established effect; transfer: to the territory, A to D.
         p_positive: P(net benefit > 0); p_harm: P(effect < 0); p_useful: P(effect > smallest worth having).
         net: expected net benefit for one person.
@@ -73,6 +74,7 @@ class Situation:
     harmful: bool = False
     cost_known: bool = False
     grade: int | None = None
+    programme: int | None = None
     transfer: str | None = None
     p_positive: float | None = None
     p_harm: float | None = None
@@ -215,6 +217,7 @@ def _on_the_value(policy: Selection) -> tuple[Rule, ...]:
                 _EFFECT,
                 _COST,
                 _grade_from(scale.grade),
+                _at_least("programme", scale.programme),
                 _transfer_from(scale.transfer),
                 _at_least("p_positive", scale.p_positive),
                 _at_most("p_harm", scale.p_harm),

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.evidence.posterior import Belief, Shrunk, house_belief, shrink_variance
+from evaluation.evidence.programme import of_one_study
 from evaluation.evidence.worlds import GRID, Drawn, Floats, beliefs, own_belief
 from evaluation.selection.learning import value_of_phase_in, value_of_test
 from evaluation.selection.rules import Rule, Situation, binding
@@ -182,7 +183,8 @@ def decided(
 ) -> tuple[Actions, NDArray[np.bool_]]:
     """Action and label of each innovation, by the rules; (R, J) each.
 
-    The conditions that have nothing to do with the effect (transfer, sites, displacement, capacity) are met here.
+    Each innovation has one study, so that the grade of the programme is that of its finding, at most 4. The conditions
+    that have nothing to do with the effect (transfer, sites, displacement, capacity) are met here.
     """
     columns = (belief.above(cost), 1 - belief.above(0.0), belief.mean - cost, tests, grade)
     names = [
@@ -199,6 +201,7 @@ def _situation(p_positive: float, p_harm: float, net: float, test: float, grade:
         favourable=True,
         cost_known=True,
         grade=int(grade),
+        programme=of_one_study(int(grade)),
         transfer="A",
         p_positive=p_positive,
         p_harm=p_harm,

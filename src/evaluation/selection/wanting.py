@@ -88,6 +88,10 @@ def _condition(name: str, policy: Selection) -> Pair:
             f"un niveau de preuve d'au moins {scale.grade} sur 5",
             f"evidence of grade {scale.grade} of 5 or more",
         ),
+        "programme": (
+            f"un niveau d'au moins {scale.programme} sur 5 pour le programme, toutes études ensemble",
+            f"a programme graded {scale.programme} of 5 or more over all its studies",
+        ),
         "transfer": (
             f"un passage au territoire noté {letters}",
             f"a transfer to the territory rated {letters.replace(' ou ', ' or ')}",

@@ -106,9 +106,16 @@ class Valuing(Frozen):
 
 
 class ScaleBounds(Frozen):
-    """What GENERALISER takes; all of it."""
+    """What GENERALISER takes; all of it.
+
+    Attributes:
+        grade: of the best established finding.
+        programme: of the programme (evidence/programme.py): 4 = no strong finding is harmful and studies do not
+            contradict each other; 5 = replicated as well.
+    """
 
     grade: GradeLevel
+    programme: GradeLevel
     transfer: Letter
     p_positive: Share
     p_harm: Share

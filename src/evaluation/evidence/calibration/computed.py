@@ -1,9 +1,9 @@
 """Level 2: micro-data whose truth is known, from the file to the grade, by the code that evaluates real data.
 
-Each repetition writes a data file, prepares the sample, estimates, makes the record and grades it. An alarm is a
-measured check of comparability or of missing data that costs a whole level or caps the grade, or a test in which the
-three estimators of a difference-in-differences disagree at 5 %. What a design lacks by itself (periods before, a
-measure before) is no alarm: it is there in every sample of the design, biased or not.
+Each repetition writes a data file, prepares the sample, estimates, makes the record, grades it and asks whether
+something in it contradicts the analysis (`evidence/alarms.py`). Analyses are right; wrong in a way that leaves a trace
+in the data (`wrong`); or wrong in a way that leaves none (`hidden`): there no check can ring more often than by chance,
+and all that stands against the error is the ceiling of the design.
 
 Source: designs of reference note B6 (`designs`); alarm: note B7, ST16.
 """
@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
 from evaluation import sample
 from evaluation.errors import EvaluationError
-from evaluation.evidence import grading, record
+from evaluation.evidence import alarms, grading, record
 from evaluation.evidence.calibration import designs
 from evaluation.evidence.posterior import bias_sd
 from evaluation.evidence.record import Record
@@ -36,14 +36,22 @@ if TYPE_CHECKING:
 Draw = Callable[[np.random.Generator], "pd.DataFrame"]
 
 Z_95: Final = 1.959963984540054
-AGREEMENT: Final = "robustness.estimators_agree_p"
-BY_DESIGN: Final = ("periods-before", "outcome-before")  # rules about what a design lacks, not about what is wrong
-ALARMING: Final = ("identification", "missing_data")
-SLOW: Final = 0.25  # of the repetitions, for difference-in-differences
+Analysis = Literal["right", "wrong", "hidden"]
+
+SLOW: Final = 0.25  # of the repetitions, for panels and thresholds
+SLOWEST: Final = 0.15  # for 36 years of data, where a repetition takes ten seconds
 TWICE: Final = 10  # repetitions of each design that are graded again with another seed
 LOW: Final = 2  # grades up to here say: do not rely on it
 PANEL: Final = {"unit": "unit", "time": "period", "cohort": {"column": "cohort", "never": [0]}}
 CHOSEN: Final = {"treatment": "treated", "covariates": ["y0", "x1", "x2"], "baseline_outcome": "y0", "estimand": "att"}
+STATES: Final = PANEL | {"cluster": ["state"]}
+LETTERS: Final = {
+    "treatment": "d",
+    "instruments": ["z1", "z2"],
+    "covariates": ["x"],
+    "exclusion": "a letter changes nothing but who takes part",
+    "monotonicity": "a letter keeps nobody from taking part",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +62,9 @@ class Case:
         method: of the design; options: its other fields.
         draw: one sample.
         truth: the effect, in the unit of y, or how it follows from the sample.
-        misspecified: the analysis is wrong for these data, and somebody should be told.
-        stands_for: classes of design of real findings that it resembles.
+        analysis: right for these data; wrong, with a trace in them; or wrong without one (hidden).
+        stands_for: classes of design of real findings that it resembles; of a hidden error, those that it can
+            happen to.
         share: of the repetitions asked for; slow designs get fewer.
         fr, en: what it is, for readers.
     """
@@ -67,7 +76,7 @@ class Case:
     en: str
     truth: float | Callable[["pd.DataFrame"], float] = 0.0
     smallest_effect: float = 0.1
-    misspecified: bool = False
+    analysis: Analysis = "right"
     stands_for: tuple[str, ...] = ()
     share: float = 1.0
 
@@ -79,7 +88,7 @@ class Studied:
     Attributes:
         error: estimate less truth; std_error, low, high: interval less truth.
         grade: computed; again: from the same data with another seed.
-        alarms: rules that rang.
+        rang: checks that contradict the analysis.
     """
 
     error: float | None = None
@@ -89,7 +98,7 @@ class Studied:
     truth: float = 0.0
     grade: int | None = None
     again: int | None = None
-    alarms: tuple[str, ...] = field(default=())
+    rang: tuple[str, ...] = field(default=())
 
 
 def by_cohort(table: "pd.DataFrame") -> float:
@@ -98,6 +107,21 @@ def by_cohort(table: "pd.DataFrame") -> float:
     last = int(table["period"].max())
     starts = treated.drop_duplicates("unit")["cohort"].to_numpy()
     return float(np.mean(1 + (last - starts) / 2))
+
+
+def while_somebody_waits(table: "pd.DataFrame") -> float:
+    """Mean effect on the treated up to the last start, from which on nobody is left to compare with."""
+    return _mean_effect(table[table["period"] < table["cohort"].max()])
+
+
+def of_all_treated(table: "pd.DataFrame") -> float:
+    """Mean effect on the treated, over units and periods."""
+    return _mean_effect(table)
+
+
+def _mean_effect(table: "pd.DataFrame") -> float:
+    after = (table["cohort"] > 0) & (table["period"] >= table["cohort"])
+    return float(table.loc[after, "effect"].mean())
 
 
 def lalonde_without_1975(rng: np.random.Generator) -> "pd.DataFrame":
@@ -129,18 +153,27 @@ CASES: Final[Mapping[str, Case]] = {
         draw=partial(designs.trial, 800, lost=0.10, more_lost=0.20, depends=2.0),
         options={"treatment": "treated", "covariates": ["y0", "x"], "baseline_outcome": "y0"},
         truth=0.2,
-        misspecified=True,
+        analysis="wrong",
         fr="essai où les participants qui vont mal disparaissent (10 % et 30 % de pertes)",
         en="trial in which participants who do badly are lost (10% and 30% lost)",
     ),
     "matched": Case(
         method="matching",
         draw=partial(designs.volunteers, 600),
-        options=CHOSEN | {"distance": "propensity_logit"},
+        options=CHOSEN | {"distance": "propensity_logit", "replace": True},
         truth=0.2,
         stands_for=("matching_pretest", "matching"),
-        fr="appariement, tout ce qui compte est mesuré, 600 personnes",
-        en="matching, all that matters is measured, 600 people",
+        fr="appariement avec remise, tout ce qui compte est mesuré, 600 personnes",
+        en="matching with replacement, all that matters is measured, 600 people",
+    ),
+    "matched-once": Case(
+        method="matching",
+        draw=partial(designs.volunteers, 600),
+        options=CHOSEN | {"distance": "propensity_logit"},
+        truth=0.2,
+        analysis="wrong",
+        fr="appariement sans remise : trop peu de personnes semblables pour tous les participants",
+        en="matching without replacement: too few people alike for all participants",
     ),
     "weighted": Case(
         method="weighting",
@@ -165,7 +198,8 @@ CASES: Final[Mapping[str, Case]] = {
         draw=partial(designs.volunteers, 600, hidden=1.0),
         options=CHOSEN | {"weights": "entropy_balancing"},
         truth=0.2,
-        misspecified=True,
+        analysis="hidden",
+        stands_for=("matching_pretest", "matching", "comparison_group"),
         fr="pondération, un facteur caché pèse sur le choix et sur le résultat",
         en="weighting, a hidden factor bears on the choice and on the outcome",
     ),
@@ -174,7 +208,7 @@ CASES: Final[Mapping[str, Case]] = {
         draw=partial(designs.volunteers, 600, pull=1.5),
         options=CHOSEN | {"weights": "inverse_probability"},
         truth=0.2,
-        misspecified=True,
+        analysis="wrong",
         fr="pondération, groupes presque sans recouvrement",
         en="weighting, groups that hardly overlap",
     ),
@@ -182,7 +216,7 @@ CASES: Final[Mapping[str, Case]] = {
         method="weighting",
         draw=partial(designs.kang_schafer, 800),
         options={"treatment": "treated", "covariates": list(designs.SEEN)},
-        misspecified=True,
+        analysis="wrong",
         smallest_effect=3.0,
         fr="pondération, covariables déformées (Kang et Schafer)",
         en="weighting, distorted covariates (Kang and Schafer)",
@@ -203,7 +237,7 @@ CASES: Final[Mapping[str, Case]] = {
         options=PANEL | {"covariates": list(designs.SEEN)},
         share=SLOW,
         smallest_effect=10.0,
-        misspecified=True,
+        analysis="wrong",
         fr="différence de différences sur deux dates, modèles faux (Sant'Anna et Zhao 4)",
         en="difference in differences over two dates, models wrong (Sant'Anna and Zhao 4)",
     ),
@@ -225,7 +259,7 @@ CASES: Final[Mapping[str, Case]] = {
         truth=1.0,
         share=SLOW,
         smallest_effect=0.5,
-        misspecified=True,
+        analysis="wrong",
         fr="déploiement par étapes, les groupes divergeaient déjà avant",
         en="staggered roll-out, the groups already drifted apart before",
     ),
@@ -236,7 +270,7 @@ CASES: Final[Mapping[str, Case]] = {
         truth=by_cohort,
         share=SLOW,
         smallest_effect=0.5,
-        misspecified=True,
+        analysis="wrong",
         fr="déploiement par étapes, régression à deux effets fixes alors que les effets grandissent",
         en="staggered roll-out, two-way fixed effects while effects grow",
     ),
@@ -246,9 +280,148 @@ CASES: Final[Mapping[str, Case]] = {
         options=PANEL | {"covariates": list(designs.LALONDE_COVARIATES)},
         share=SLOW,
         smallest_effect=0.5,
-        misspecified=True,
+        analysis="wrong",
         fr="différence de différences après un creux des revenus (LaLonde, personne n'est traité)",
         en="difference in differences after a dip in earnings (LaLonde, nobody is treated)",
+    ),
+    "roll-out-shock": Case(
+        method="did",
+        draw=lambda rng: designs.shocked(designs.callaway_santanna(600, rng, periods=6), 0.5),
+        options=PANEL | {"covariates": ["x"]},
+        truth=1.0,
+        share=SLOW,
+        smallest_effect=0.5,
+        analysis="hidden",
+        stands_for=("event_study", "matched_did", "did"),
+        fr="déploiement par étapes, autre chose commence en même temps que le programme",
+        en="staggered roll-out, something else starts together with the programme",
+    ),
+    "states": Case(
+        method="did",
+        draw=partial(designs.baker_larcker_wang, 5, firms=2),
+        options=STATES | {"estimator": "regression", "comparison": "not_yet_treated", "aggregate": "simple"},
+        truth=while_somebody_waits,
+        share=SLOWEST,
+        smallest_effect=0.1,
+        stands_for=("event_study",),
+        fr="50 États, lois à trois dates, chacun comparé à ceux qui attendent (Baker, Larcker et Wang 5)",
+        en="50 states, laws at three dates, each compared with those that wait (Baker, Larcker and Wang 5)",
+    ),
+    "states-two-way": Case(
+        method="did",
+        draw=partial(designs.baker_larcker_wang, 5, firms=2),
+        options=STATES | {"estimator": "two_way_fixed_effects", "comparison": "not_yet_treated"},
+        truth=of_all_treated,
+        share=SLOWEST,
+        smallest_effect=0.1,
+        analysis="wrong",
+        fr="les mêmes, régression à deux effets fixes",
+        en="the same, two-way fixed effects",
+    ),
+    "threshold": Case(
+        method="discontinuity",
+        draw=partial(designs.threshold, 1500),
+        options={"running": "score", "covariates": ["x"]},
+        truth=0.04,
+        share=SLOW,
+        smallest_effect=0.02,
+        stands_for=("discontinuity",),
+        fr="discontinuité, personne ne choisit son côté du seuil (données de Lee)",
+        en="discontinuity, nobody chooses the side of the threshold (Lee's data)",
+    ),
+    "threshold-sorted": Case(
+        method="discontinuity",
+        draw=partial(designs.threshold, 1500, sorted_share=0.8),
+        options={"running": "score", "covariates": ["x"]},
+        truth=0.04,
+        share=SLOW,
+        smallest_effect=0.02,
+        analysis="wrong",
+        fr="discontinuité, des personnes juste sous le seuil passent au-dessus",
+        en="discontinuity, people just below the threshold move above it",
+    ),
+    "threshold-other": Case(
+        method="discontinuity",
+        draw=partial(designs.threshold, 1500, other_jump=0.05),
+        options={"running": "score", "covariates": ["x"]},
+        truth=0.04,
+        share=SLOW,
+        smallest_effect=0.02,
+        analysis="hidden",
+        stands_for=("discontinuity",),
+        fr="discontinuité, un autre droit commence au même seuil",
+        en="discontinuity, another entitlement starts at the same threshold",
+    ),
+    "letters": Case(
+        method="instrument",
+        draw=partial(designs.encouragement, 2000),
+        options=LETTERS,
+        truth=0.2,
+        stands_for=("instrument",),
+        fr="deux variables instrumentales, lettres tirées au sort, 2 000 personnes",
+        en="two instruments, letters sent by lot, 2,000 people",
+    ),
+    "letters-direct": Case(
+        method="instrument",
+        draw=partial(designs.encouragement, 2000, direct=0.25),
+        options=LETTERS,
+        truth=0.2,
+        analysis="wrong",
+        fr="deux variables instrumentales, dont l'une agit aussi directement",
+        en="two instruments, one of which also acts directly",
+    ),
+    "letters-weak": Case(
+        method="instrument",
+        draw=partial(designs.encouragement, 2000, pull=0.05),
+        options=LETTERS,
+        truth=0.2,
+        analysis="wrong",
+        fr="deux variables instrumentales qui ne déplacent presque personne",
+        en="two instruments that move hardly anybody",
+    ),
+    "letter-direct": Case(
+        method="instrument",
+        draw=partial(designs.encouragement, 2000, direct=0.10, second=1.0),
+        options=LETTERS | {"instruments": ["z2"]},
+        truth=0.2,
+        analysis="hidden",
+        stands_for=("instrument",),
+        fr="une variable instrumentale, qui agit aussi directement",
+        en="one instrument, which also acts directly",
+    ),
+    "region": Case(
+        method="synthetic_control",
+        draw=designs.factor_panel,
+        options=PANEL,
+        truth=1.0,
+        share=SLOW,
+        smallest_effect=0.5,
+        stands_for=("synthetic_control",),
+        fr="groupe reconstitué, la région traitée ressemble à un mélange des autres",
+        en="synthetic control, the treated region is like a mixture of the others",
+    ),
+    "region-apart": Case(
+        method="synthetic_control",
+        draw=partial(designs.factor_panel, apart=2.5),
+        options=PANEL,
+        truth=1.0,
+        share=SLOW,
+        smallest_effect=0.5,
+        analysis="wrong",
+        fr="groupe reconstitué, aucun mélange des autres régions ne suit la région traitée",
+        en="synthetic control, no mixture of the other regions follows the treated one",
+    ),
+    "region-shock": Case(
+        method="synthetic_control",
+        draw=partial(designs.factor_panel, shock=1.0),
+        options=PANEL,
+        truth=1.0,
+        share=SLOW,
+        smallest_effect=0.5,
+        analysis="hidden",
+        stands_for=("synthetic_control",),
+        fr="groupe reconstitué, autre chose commence en même temps dans la région traitée",
+        en="synthetic control, something else starts at the same time in the treated region",
     ),
 }
 
@@ -282,39 +455,35 @@ def study(case: Case, seed: np.random.SeedSequence, rubric: Rubric, *, twice: bo
 
 def record_of(case: Case, table: "pd.DataFrame", seed: int) -> Record:
     """The record of one sample: file, sample, finding, record, as `evaluation estimate` makes them."""
+    written = table.assign(treated=table["treated"].astype(int)) if "treated" in table else table
+    return from_table(design_of(case), written, seed, simulated=True)
+
+
+def from_table(design: "Design", table: "pd.DataFrame", seed: int = 0, *, simulated: bool) -> Record:
+    """The record of one evaluation of a table, which is written to a file first.
+
+    Args:
+        design: of the evaluation; its own data are not read.
+        table: what the file holds.
+        seed: of what the estimation draws.
+        simulated: whether the data are.
+    """
     from evaluation.impact import finding
 
-    design = design_of(case)
-    written = table.assign(treated=table["treated"].astype(int)) if "treated" in table else table
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "planted.csv"
-        written.to_csv(file, index=False)
+        table.to_csv(file, index=False)
         made = sample.prepare(design, files=[file])
-    return record.from_finding(
-        finding.estimate(made, design, seed=seed), made, design, {"public": True}, simulated=True
-    )
-
-
-def alarms(found: Record, rubric: Rubric) -> tuple[str, ...]:
-    """Rules that ring: measured, about comparability or missing data, a whole level or a cap."""
-    given = grading.grade(found, rubric, explain=False)
-    rung = [
-        reason.rule
-        for reason in given.reasons
-        if reason.domain in ALARMING
-        and reason.rule not in BY_DESIGN
-        and (reason.kind == "cap" or (reason.kind == "loss" and reason.loss >= 1))
-    ]
-    agreement = found.check(AGREEMENT)
-    disagree = agreement is not None and agreement.value is not None and agreement.value < 0.05
-    return (*dict.fromkeys(rung), *(["estimators-disagree"] if disagree else []))
+    found = finding.estimate(made, design, seed=seed)
+    return record.from_finding(found, made, design, {"public": True}, simulated=simulated)
 
 
 def _studied(found: Record, truth: float, rubric: Rubric, again: int | None) -> Studied:
     head = found.headline
     grade = grading.grade(found, rubric, explain=False).value
+    rang = tuple(ring.check for ring in alarms.alarm(found, rubric).rang)
     if head.estimate is None or head.std_error is None or head.ci_low is None or head.ci_high is None:
-        return Studied(truth=truth, grade=grade, again=again, alarms=alarms(found, rubric))
+        return Studied(truth=truth, grade=grade, again=again, rang=rang)
     scale = head.outcome_sd or 1.0
     return Studied(
         error=(head.estimate - truth) / scale,
@@ -324,7 +493,7 @@ def _studied(found: Record, truth: float, rubric: Rubric, again: int | None) -> 
         truth=truth / scale,
         grade=grade,
         again=again,
-        alarms=alarms(found, rubric),
+        rang=rang,
     )
 
 
@@ -347,7 +516,7 @@ def summarise(case: Case, rows: Sequence[Studied], settings: Synthesis) -> dict[
         "en": case.en,
         "method": case.method,
         "stands_for": list(case.stands_for),
-        "misspecified": case.misspecified,
+        "analysis": case.analysis,
         "repetitions": len(rows),
         "refused": len(rows) - len(found),
         "truth": float(np.mean([row.truth for row in found])) if found else None,
@@ -358,13 +527,23 @@ def summarise(case: Case, rows: Sequence[Studied], settings: Synthesis) -> dict[
         "conventional": float(sum(_holds(row) for row in found) / len(rows)),
         "inclusive": float(sum(_holds_with_bias(row, settings) for row in found) / len(rows)),
         "wrong_sign": _wrong_signs(found),
-        "flagged": float(np.mean([bool(row.alarms) for row in rows])),
+        "flagged": float(np.mean([bool(row.rang) for row in rows])),
+        "mean_grade": {
+            "flagged": _mean_grade([row for row in rows if row.rang]),
+            "silent": _mean_grade([row for row in rows if not row.rang]),
+        },
         "low_grade": float(np.mean([row.grade is None or row.grade <= LOW for row in rows])),
-        "alarms": dict(Counter(name for row in rows for name in row.alarms).most_common()),
+        "alarms": dict(Counter(name for row in rows for name in row.rang).most_common()),
         "grades": {str(grade): counts[grade] for grade in sorted(counts, reverse=True)},
         "graded_twice": len(twice),
         "flips": sum(row.grade != row.again for row in twice),
     }
+
+
+def _mean_grade(rows: Sequence[Studied]) -> float | None:
+    """Of those that were graded; None if none was."""
+    graded = [row.grade for row in rows if row.grade is not None]
+    return float(np.mean(graded)) if graded else None
 
 
 def by_computed_grade(rows: Sequence[Studied], settings: Synthesis) -> list[dict[str, Any]]:

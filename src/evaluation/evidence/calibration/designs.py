@@ -227,6 +227,105 @@ def volunteers(
     return pd.DataFrame({"unit": np.arange(n), "treated": treated, "y": y, "y0": before, "x1": x[:, 0], "x2": x[:, 1]})
 
 
+# Lee's data on elections, a curve on each side of the threshold, and the error around them.
+_LEE = (
+    (0.48, 1.27, 7.18, 20.21, 21.54, 7.33),
+    (0.52, 0.84, -3.00, 7.99, -9.01, 3.56),
+)
+_LEE_ERROR = 0.1295
+
+
+def threshold(n: int, rng: Generator, *, sorted_share: float = 0.0, other_jump: float = 0.0) -> pd.DataFrame:
+    """A score around a threshold at 0 from which on everybody is treated: columns unit, score, x, y; effect .04.
+
+    Score 2 Beta(2, 4) - 1; y by the curves fitted to Lee's data, .04 higher from the threshold on, plus half of x, a
+    covariate with the spread of the error, and the rest of the error.
+
+    Args:
+        n: units.
+        rng: random numbers.
+        sorted_share: of the units less than .1 below the threshold whose x is above zero, who move just above it: they
+            chose their side, and bring their x with them.
+        other_jump: what something else that starts at the same threshold adds.
+
+    Source: Imbens and Kalyanaraman (2012), *Review of Economic Studies* 79(3), section 5, design 1; Lee (2008).
+    """
+    score, x = 2 * rng.beta(2, 4, n) - 1, _LEE_ERROR * rng.normal(size=n)
+    movers = (score > -0.1) & (score < 0) & (x > 0) & (rng.random(n) < sorted_share)
+    score = np.where(movers, -score, score)
+    left, right = (np.polynomial.polynomial.polyval(score, curve) for curve in _LEE)
+    above = score >= 0
+    y = np.where(above, right, left) + other_jump * above + 0.5 * x + np.sqrt(0.75) * _LEE_ERROR * rng.normal(size=n)
+    return pd.DataFrame({"unit": np.arange(n), "score": score, "x": x, "y": y})
+
+
+def encouragement(
+    n: int, rng: Generator, *, effect: float = 0.2, pull: float = 1.0, direct: float = 0.0, second: float | None = None
+) -> pd.DataFrame:
+    """Two letters sent by lot move people to take part; who takes part has more of a hidden u: unit, z1, z2, d, x, y.
+
+    d = 1{pull z1 + (second or pull) z2 + u + error > pull}; y = .6 u + .4 x + .69 error + effect d + direct z2.
+
+    Args:
+        n: people.
+        rng: random numbers.
+        effect: of taking part, the same for all, in a unit of y (whose standard deviation without treatment is one).
+        pull: of each letter, in standard deviations of u.
+        direct: of the second letter on the outcome, past the treatment.
+        second: pull of the second letter, if another.
+    """
+    z1, z2 = (rng.permutation(n) < n // 2 for _ in range(2))
+    u, x = rng.normal(size=(2, n))
+    moved = pull * z1 + (pull if second is None else second) * z2
+    d = moved + u + rng.normal(size=n) > pull
+    y = 0.6 * u + 0.4 * x + np.sqrt(0.48) * rng.normal(size=n) + effect * d + direct * z2
+    return pd.DataFrame({"unit": np.arange(n), "z1": z1 * 1, "z2": z2 * 1, "d": d * 1, "x": x, "y": y})
+
+
+def factor_panel(
+    rng: Generator,
+    *,
+    donors: int = 30,
+    periods: int = 30,
+    start: int = 21,
+    effect: float = 1.0,
+    apart: float = 1.0,
+    shock: float = 0.0,
+    noise: float = 0.5,
+) -> pd.DataFrame:
+    """One treated unit and donors that follow two factors: columns unit, period, cohort, y.
+
+    y = level + λ f + error; the factors are random walks of step one, donors' loadings uniform on (0, 1), those of the
+    treated the mean of three donors' times `apart`.
+
+    Args:
+        rng: random numbers.
+        donors: how many.
+        periods: how many.
+        start: first treated period.
+        effect: in the unit of y.
+        apart: more than one takes the treated out of what donors can compose.
+        shock: what happens to the treated alone from the start on, besides the treatment.
+        noise: standard deviation of the errors.
+
+    Source: Abadie, Diamond and Hainmueller (2010), *JASA* 105(490), equation 1: the model under which it is unbiased.
+    """
+    loadings = rng.random((donors + 1, 2))
+    loadings[0] = apart * loadings[rng.permutation(donors)[:3] + 1].mean(axis=0)
+    factors = rng.normal(size=(2, periods)).cumsum(axis=1)
+    level = rng.normal(size=donors + 1)
+    level[0] = level[1:].mean()
+    y = level[:, None] + loadings @ factors + noise * rng.normal(size=(donors + 1, periods))
+    y[0, start - 1 :] += effect + shock
+    return _long(y, np.where(np.arange(donors + 1) == 0, start, 0))
+
+
+def shocked(table: pd.DataFrame, size: float) -> pd.DataFrame:
+    """Something else that happens to each cohort at its start, and stays: nothing before it says so."""
+    after = (table["cohort"] > 0) & (table["period"] >= table["cohort"])
+    return table.assign(y=table["y"] + size * after)
+
+
 def roth(leads: int, slope: float, rng: Generator, *, draws: int, scale: float = 1.0) -> tuple[Array, Array]:
     """Event-study estimates whose truth is a linear trend, and no effect.
 

@@ -16,10 +16,10 @@ from evaluation.evidence.rubric import Rubric
 from evaluation.evidence.worlds import WORLDS
 from evaluation.settings.synthesis import Synthesis
 
-SCHEMA_VERSION: Final = "1.0"
+SCHEMA_VERSION: Final = "1.1"
 SEED: Final = 20261125
 REPETITIONS: Final = 2000  # portfolios a world
-STUDIES: Final = 150  # samples a design
+STUDIES: Final = 120  # samples a design
 RANKS: Final = 20_000  # effects whose rank among posterior draws is looked at
 FEWEST: Final = 10
 LEVELS: Final = (1, 2)
@@ -76,15 +76,24 @@ def second_level(
 ) -> dict[str, Any]:
     """What micro-data and real trials say, as plain data."""
     cases = {name: computed.summarise(computed.CASES[name], rows[name], settings) for name in computed.CASES}
-    right = [row for name in cases if not cases[name]["misspecified"] for row in rows[name]]
-    wrong = [row for name in cases if cases[name]["misspecified"] for row in rows[name]]
+    for name, case in computed.CASES.items():
+        cases[name]["ceilings"] = {each: rubric.ceilings[each].level for each in case.stands_for}
+    kinds = {
+        kind: [row for name in cases if cases[name]["analysis"] == kind for row in rows[name]]
+        for kind in ("right", "wrong", "hidden")
+    }
+    every = [row for kind in kinds.values() for row in kind]
     compared = within_study.compare_all(rubric, settings)
     return {
         "computed": {
             "repetitions": studies,
             "designs": cases,
-            "right": computed.by_computed_grade(right, settings),
-            "all": computed.by_computed_grade([*right, *wrong], settings),
+            **{kind: computed.by_computed_grade(mine, settings) for kind, mine in kinds.items()},
+            "all": computed.by_computed_grade(every, settings),
+            "silent": computed.by_computed_grade([row for row in every if not row.rang], settings),
+            "silent_seen": computed.by_computed_grade(
+                [row for kind in ("right", "wrong") for row in kinds[kind] if not row.rang], settings
+            ),
             "alarms": _alarms(cases),
         },
         "within_study": {"comparisons": compared, "grades": within_study.by_grade(compared)},
@@ -120,16 +129,23 @@ def read() -> dict[str, Any]:
 
 def _alarms(cases: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
     """Means over designs, each counting once."""
-    wrong = [case for case in cases.values() if case["misspecified"]]
-    right = [case for case in cases.values() if not case["misspecified"]]
-    told = [max(case["flagged"], case["low_grade"]) for case in wrong]
-    return {
-        "misspecified_flagged": sum(case["flagged"] for case in wrong) / len(wrong),
-        "misspecified_flagged_or_low": sum(told) / len(wrong),
-        "misspecified_worst": min(case["flagged"] for case in wrong),
-        "false_alarms": sum(case["flagged"] for case in right) / len(right),
-        "false_alarms_worst": max(case["flagged"] for case in right),
+    flagged = {
+        kind: [case["flagged"] for case in cases.values() if case["analysis"] == kind]
+        for kind in ("right", "wrong", "hidden")
     }
+    told = [max(case["flagged"], case["low_grade"]) for case in cases.values() if case["analysis"] == "wrong"]
+    return {
+        "wrong_flagged": _mean(flagged["wrong"]),
+        "wrong_flagged_or_low": _mean(told),
+        "wrong_worst": min(flagged["wrong"]),
+        "false_alarms": _mean(flagged["right"]),
+        "false_alarms_worst": max(flagged["right"]),
+        "hidden_flagged": _mean(flagged["hidden"]),
+    }
+
+
+def _mean(shares: Sequence[float]) -> float:
+    return sum(shares) / len(shares)
 
 
 def _require_possible(worlds: Sequence[str], repetitions: int, studies: int, level: int) -> tuple[str, ...]:

