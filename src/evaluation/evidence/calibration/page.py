@@ -214,17 +214,18 @@ def _hidden(rows: Sequence[Row]) -> str:
 
 
 def _beyond(rows: Sequence[Row]) -> str:
-    """Grades whose errors, wrong analyses included, are larger than the bias that they declare."""
-    beyond = [row for row in rows if row["root_mean_square_error"] > row["declared_bias_sd"]]
+    """Grades at which intervals hold less than promised, wrong analyses included, and how large errors are there."""
+    beyond = [row for row in rows if row["inclusive"] < PROMISED["inclusive"]]
     if not beyond:
-        return "At no grade do errors, wrong analyses included, exceed the bias that the grade declares."
+        return "At no grade do errors, wrong analyses included, go beyond the bias that the grade declares."
     told = "; ".join(
         f"grade {row['grade']}: {row['root_mean_square_error']:.3f} against {row['declared_bias_sd']:.3f}"
         for row in beyond
     )
-    return f"""**The bias that grades declare is smaller than what these designs carry, wrong ones included**, root mean square
-error against declared: {told}. The declared biases are those of the literature, in which few analyses are as wrong as the
-ones made up here; they are not widened to fit what was planted."""
+    return f"""**The bias that grades declare is smaller than what these designs carry, wrong ones included** (root mean
+square error, that of sampling in it, against declared bias): {told}.
+The declared biases are those of the literature, in which few analyses are as wrong as the ones made up here; they are
+not widened to fit what was planted."""
 
 
 def _design(row: Row) -> tuple[object, ...]:
