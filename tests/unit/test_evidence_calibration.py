@@ -195,10 +195,12 @@ def test_growing_effects_by_hand():
 
 
 def test_comparisons_by_grade_by_hand():
-    row = {"grade": 2, "trial": "a", "declared_bias_sd": 0.12, "held": True, "held_conventional": False}
-    told = within_study.by_grade([{**row, "difference": 0.3}, {**row, "difference": -0.1, "held": False}])
+    row = {"grade": 2, "trial": "a", "declared_bias_sd": 0.12, "held": True, "held_conventional": False, "rang": ()}
+    told = within_study.by_grade(
+        [{**row, "difference": 0.3}, {**row, "difference": -0.1, "held": False, "rang": ("x",)}]
+    )
     assert told[0]["root_mean_square"] == pytest.approx(np.sqrt(0.05))
-    assert (told[0]["largest"], told[0]["held"], told[0]["held_conventional"]) == (0.3, 1, 0)
+    assert (told[0]["largest"], told[0]["held"], told[0]["held_conventional"], told[0]["flagged"]) == (0.3, 1, 0, 1)
 
 
 def test_the_trial_and_its_imitations_are_the_pipelines_own(kept):
