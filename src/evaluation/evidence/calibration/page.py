@@ -337,8 +337,8 @@ def _meaning() -> str:
   outcome before bears on the choice”). It is no alarm there, since the analysis does not need what it tests.
 * *Where false alarms come from.* Two of the right designs ring far too often. States: the joint test of trends has
   nearly as many restrictions as there are clusters, and a Wald test then rejects too often whatever is true: the
-  test itself is not of its size, and Holm cannot mend that. Synthetic control: a fit is spoilt by noise alone, and a fact has no
-  sampling error to be judged by. Both are left as they are until the checks are mended.
+  test itself is not of its size, and Holm cannot mend that. Synthetic control: a fit is spoilt by noise alone,
+  and a fact has no sampling error to be judged by. Both are left as they are until the checks are mended.
 * *Where no test exists* (matching that adjusts for the outcome before) nothing can ring: silence is no proof.
 * *Real comparisons* are few, of two trials, of grades 1 and 2: they cannot show an order of grades."""
 
