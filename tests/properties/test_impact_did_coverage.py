@@ -95,7 +95,7 @@ def test_the_three_estimators_differ_where_both_models_are_wrong_and_agree_where
     assert found[1].p_value > 0.05
     assert found[4].p_value < 0.001
     assert found[1].df == found[4].df == 2
-    assert found[4].estimates["estimator"].tolist() == ["doubly_robust", "regression", "inverse_probability"]
+    assert found[4].estimates["estimator"].tolist() == ["regression", "inverse_probability", "doubly_robust"]
     assert "by chance alone" in found[4].detail
 
 

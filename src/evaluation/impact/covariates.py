@@ -17,6 +17,7 @@ Floats = NDArray[np.float64]
 COLLINEAR = 1e-7
 # The same share, where normal equations, which lose half of the digits, still know it for certain.
 CLEAR = 1e-3
+TINY = 1e-100  # of a length, whose square is then not exact any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +113,13 @@ def independent_columns(matrix: Floats, weights: Floats | None = None) -> NDArra
 
 def _clearly_independent(rows: Floats) -> bool:
     """True where the correlations alone show that every column is far from the others; False says nothing."""
-    length = np.linalg.norm(rows, axis=0)
-    if not len(length) or not (np.isfinite(length).all() and (length > 0).all()):
+    with np.errstate(over="ignore", invalid="ignore"):  # products that are too large say nothing either
+        gram = rows.T @ rows
+    length = np.sqrt(np.diag(gram))
+    if not len(length) or not (np.isfinite(gram).all() and (length > TINY).all()):
         return False
-    scaled = rows / length
     try:
-        pivots = np.diag(np.linalg.cholesky(scaled.T @ scaled))
+        pivots = np.diag(np.linalg.cholesky(gram / np.outer(length, length)))
     except np.linalg.LinAlgError:
         return False
     return bool(pivots.min() > CLEAR)

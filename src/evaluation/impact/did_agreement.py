@@ -48,7 +48,7 @@ def estimators_agree(
         outcome: canonical outcome column.
     """
     if not design.covariates:
-        return not_measured("without covariates the three are one")
+        return not_measured("without covariates the three estimators are one")
     headlines: list[Effects] = []
     for estimator in (*(each for each in BY_CELL if each != LAST), LAST):
         alone = design.model_copy(update={"estimator": estimator})

@@ -191,25 +191,26 @@ def martingale_influence(sets: MatchedSets, outcome: Floats, covariates: Floats,
     """
     w = sets.by_focal(sets.focal_weights)
     total = w + sets.by_partner()
-    fits = _arm_fits(sets, outcome, covariates, treated)
-    gain = fits[0] - fits[1]
-    left = np.where(treated, outcome - fits[0], fits[1] - outcome)
-    by_row = w * (gain - w @ gain / w.sum()) + total * left
     rows = np.flatnonzero(total > 0)
-    influence = len(rows) / w.sum() * by_row[rows]
+    w, y, arm = w[rows], outcome[rows], treated[rows]
+    fits = _arm_fits(total[rows], y, covariates[rows], arm)
+    gain = fits[0] - fits[1]
+    left = np.where(arm, y - fits[0], fits[1] - y)
+    by_row = w * (gain - w @ gain / w.sum()) + total[rows] * left
+    influence = len(rows) / w.sum() * by_row
     return rows, influence - influence.mean()
 
 
 def residuals(sets: MatchedSets, outcome: Floats, covariates: Floats, treated: Mask) -> Floats:
     """(n,) outcome less its regression on the covariates in the unit's own arm, weights of the matched sample."""
-    fits = _arm_fits(sets, outcome, covariates, treated)
+    fits = _arm_fits(sets.weights(), outcome, covariates, treated)
     return np.asarray(outcome - np.where(treated, fits[0], fits[1]))
 
 
-def _arm_fits(sets: MatchedSets, outcome: Floats, covariates: Floats, treated: Mask) -> tuple[Floats, Floats]:
+def _arm_fits(weights: Floats, outcome: Floats, covariates: Floats, treated: Mask) -> tuple[Floats, Floats]:
     """(n,) predictions of the regressions in the two arms, for everybody."""
-    x, total = np.column_stack([np.ones(len(outcome)), covariates]), sets.weights()
-    one, zero = (x @ weighted_slopes(x, outcome, np.where(arm, total, 0.0)) for arm in (treated, ~treated))
+    x = np.column_stack([np.ones(len(outcome)), covariates])
+    one, zero = (x @ weighted_slopes(x, outcome, np.where(arm, weights, 0.0)) for arm in (treated, ~treated))
     return one, zero
 
 

@@ -21,6 +21,10 @@ CONVERGED = 1e-10
 NEXT = 1e-13  # nor is this for the next step, which Newton's last ones foretell
 SAFE_MOVE = 1.0  # of any linear predictor of a logit: Newton's step then never lowers the likelihood
 SOME_ROWS = 10_000  # rows whose coefficients are the first guess for many more
+BLOCK = 8192  # rows taken at a time: with their covariates they fit into a processor's cache
+LEAST = 1e-300  # of the information of a row, so that its root can be divided by
+SMALL = 1e-2  # a step of this size, after which the information hardly changes
+GUESSED = 1e-2  # a step of this size ends the first guess: chance among some rows is larger than what is left
 CONDITIONED = 1e-3  # ratio of pivots below which a Newton step is taken by QR
 
 
@@ -95,7 +99,7 @@ def fit_propensity(
     scaled, back = _standardise(design)
     beta = _newton(
         scaled, treated, weights, link, labels_kept, _first_guess(scaled, treated, weights, link, labels_kept)
-    )
+    ).coefficients
     linear = scaled @ beta
     return Propensity(
         link=link,
@@ -122,29 +126,42 @@ def _require_both_arms(treated: NDArray[np.bool_]) -> None:
 
 def _standardise(design: Floats) -> tuple[Floats, Floats]:
     """Centre and scale all columns but the intercept; also the matrix that takes coefficients back."""
-    center, scale = design.mean(axis=0), design.std(axis=0)
-    center[0], scale[0] = 0.0, 1.0
+    center = design.mean(axis=0)
+    center[0] = 0.0
+    scaled = design - center
+    scale = np.sqrt(np.einsum("ij,ij->j", scaled, scaled) / len(scaled))
+    scale[0] = 1.0
     back = np.diag(1 / scale)
     back[0, 1:] = -center[1:] / scale[1:]
-    scaled = design - center
     scaled /= scale
     return scaled, back
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """Coefficients of scaled columns, and L with X'WX = LL' near them where it is known."""
+
+    coefficients: Floats
+    lower: Floats | None
+
+
 def _first_guess(
     design: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link, labels: tuple[str, ...]
-) -> Floats:
-    """Zero, or for many rows the coefficients of every k-th of them, from where few of Newton's steps are left."""
-    zero, step = np.zeros(design.shape[1]), len(design) // SOME_ROWS
+) -> Guess:
+    """Zero, or for many rows what every k-th of them say, from where few of Newton's steps are left."""
+    zero, step = Guess(coefficients=np.zeros(design.shape[1]), lower=None), len(design) // SOME_ROWS
     if step < 2:
         return zero
-    some = treated[::step]
-    if some.all() or not some.any() or not (weights[::step] > 0).any():
+    some, of_some = treated[::step], weights[::step]
+    if some.all() or not some.any() or not (of_some > 0).any():
         return zero
     try:
-        return _newton(np.asfortranarray(design[::step]), some, weights[::step], link, labels, zero)
+        found = _newton(np.asfortranarray(design[::step]), some, of_some, link, labels, zero, GUESSED)
     except DataError:  # separated among some rows need not be so among all
         return zero
+    if found.lower is None:
+        return found
+    return Guess(coefficients=found.coefficients, lower=found.lower * np.sqrt(weights.sum() / of_some.sum()))
 
 
 def _influence(
@@ -158,46 +175,86 @@ def _influence(
 
 
 def _newton(
-    design: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link, labels: tuple[str, ...], start: Floats
-) -> Floats:
-    beta, step = start, np.full(design.shape[1], np.nan)  # no step was taken yet
+    design: Floats,
+    treated: NDArray[np.bool_],
+    weights: Floats,
+    link: Link,
+    labels: tuple[str, ...],
+    start: Guess,
+    near: float = CONVERGED,
+) -> Guess:
+    """Coefficients from where the next step would be no larger than `near`, or is foretold to be far smaller.
+
+    Steps that are small already solve the equations of the step before (the chord method): what a row adds to the
+    information is then not summed anew. Where one does not shrink the step to a tenth, Newton's follows.
+    """
+    beta, lower, size = start.coefficients, start.lower, np.nan
+    step, old = np.full(design.shape[1], np.nan), lower is not None  # no step was taken yet
     linear = design @ beta if beta.any() else np.zeros(len(design))
     for _ in range(ITERATIONS):
-        last, step = step, _newton_step(design, weights, *_derivatives(linear, treated, link))
+        before, last = step, size
+        gradient, gram = _sums(design, linear, treated, weights, link, with_information=not old)
+        lower = lower if gram is None else _lower(gram)
+        step = _by_factor(lower, gradient) if lower is not None else _by_qr(design, linear, treated, weights, link)
         if not np.isfinite(step).all():
-            step = last
+            step = before
             break
         move = design @ step
         share = _share_of_step(linear, move, treated, weights, link)
         beta, linear = beta + share * step, linear + share * move
-        size, scale = np.abs(step).max(), 1 + np.abs(beta).max()
-        if size <= CONVERGED * scale or _next_step(size, np.abs(last).max()) <= NEXT * scale:
-            return beta
+        size, scale = float(np.abs(step).max()), 1 + float(np.abs(beta).max())
+        if size <= near * scale or _next_step(size, last, 1 if old else 2) <= NEXT * scale:
+            return Guess(coefficients=beta, lower=lower)
+        old = lower is not None and size <= SMALL * scale and (not old or size <= last / 10)
     raise _separation(labels, step)
 
 
-def _next_step(step: float, last: float) -> float:
-    """c step² with c = step / last², as quadratic convergence has it; no better than this one while steps grow."""
-    return step * min((step / last) ** 2, 1.0)
+def _next_step(step: float, last: float, order: int) -> float:
+    """step (step / last) ** order, as linear (1) or quadratic (2) convergence has it; no better while steps grow."""
+    return step * min((step / last) ** order, 1.0)
 
 
-def _newton_step(design: Floats, weights: Floats, score: Floats, information: Floats) -> Floats:
-    """Solve (X'WX) step = X'(w score), W = w information."""
-    curvature = weights * np.maximum(information, 1e-300)
-    lower = _factor(design, curvature)
-    if lower is None:
-        return _step_by_qr(design, weights, score, curvature)
-    return np.asarray(np.linalg.solve(lower.T, np.linalg.solve(lower, design.T @ (weights * score))))
+def _by_factor(lower: Floats, gradient: Floats) -> Floats:
+    """Solve L L' step = X'(w score)."""
+    return np.asarray(np.linalg.solve(lower.T, np.linalg.solve(lower, gradient)))
 
 
-def _factor(design: Floats, weights: Floats) -> Floats | None:
+def _sums(
+    design: Floats,
+    linear: Floats,
+    treated: NDArray[np.bool_],
+    weights: Floats,
+    link: Link,
+    *,
+    with_information: bool,
+) -> tuple[Floats, Floats | None]:
+    """X'(w score), and X'WX with W = w information, in one pass: some rows at a time, which stay in the cache."""
+    k = design.shape[1]
+    gradient, gram, room = np.zeros(k), np.zeros((k, k)), np.empty((min(BLOCK, len(design)), k), order="F")
+    for start in range(0, len(design), BLOCK):
+        rows = slice(start, start + BLOCK)
+        x, w = design[rows], weights[rows]
+        score, information = _derivatives(linear[rows], treated[rows], link)
+        gradient += x.T @ (w * score)
+        if with_information:
+            np.maximum(information, LEAST, out=information)
+            gram += x.T @ np.multiply(x, (w * information)[:, None], out=room[: len(x)])
+    return gradient, gram if with_information else None
+
+
+def _lower(gram: Floats) -> Floats | None:
     """L with X'WX = LL'; None where forming X'WX loses too many digits."""
     try:
-        lower = np.asarray(np.linalg.cholesky(design.T @ (design * weights[:, None])))
+        lower = np.asarray(np.linalg.cholesky(gram))
     except np.linalg.LinAlgError:
         return None
     diagonal = np.diag(lower)
     return None if diagonal.min() <= CONDITIONED * diagonal.max() else lower
+
+
+def _by_qr(design: Floats, linear: Floats, treated: NDArray[np.bool_], weights: Floats, link: Link) -> Floats:
+    score, information = _derivatives(linear, treated, link)
+    return _step_by_qr(design, weights, score, weights * np.maximum(information, LEAST))
 
 
 def _step_by_qr(design: Floats, weights: Floats, score: Floats, curvature: Floats) -> Floats:
@@ -250,7 +307,7 @@ def _log_density(linear: Floats) -> Floats:
 
 
 def _inverse_information(design: Floats, weights: Floats) -> Floats:
-    lower = _factor(design, weights)
+    lower = _lower(design.T @ (design * weights[:, None]))
     r = np.linalg.qr(design * np.sqrt(weights)[:, None], mode="r") if lower is None else lower.T
     half = np.linalg.solve(r, np.eye(len(r)))
     inverse: Floats = half @ half.T
