@@ -75,7 +75,7 @@ MORE = {
     },
     "discontinuity": {
         "balance.adjusted", "discontinuity.covariates_p", "discontinuity.density_p", "discontinuity.effective_units",
-        "discontinuity.placebo_cutoff_p",
+        "discontinuity.placebo_cutoff_p", "discontinuity.donut",
     },
     "instrument": {"balance.adjusted", "compliance.first_stage_f", "instrument.overidentification_p"},
     "uncontrolled": {"balance.adjusted", "identification.counterfactual"},

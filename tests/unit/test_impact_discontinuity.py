@@ -13,7 +13,7 @@ import statsmodels.api as sm
 
 from evaluation.errors import DataError
 from evaluation.impact import discontinuity, finding, local_polynomial
-from evaluation.impact.local_polynomial import Window, choose, jump, ratio
+from evaluation.impact.local_polynomial import Extra, Window, choose, jump, ratio
 from evaluation.sample import FlowStep, Sample
 from evaluation.settings.designs import DESIGNS
 
@@ -43,17 +43,22 @@ def _rdrobust(y: np.ndarray, x: np.ndarray, **options: Any) -> Any:
 
 
 def _sample(x: np.ndarray, y: np.ndarray, **more: Any) -> tuple[Sample, Any]:
-    columns = {name: more.pop(name) for name in ("received", "cluster_1", "covariate_1") if name in more}
+    named_columns = ("received", "cluster_1", "covariate_1", "weight", "territory", "subgroup_1")
+    columns = {name: more.pop(name) for name in named_columns if name in more}
     below = more.get("treated_side") == "below"
     frame = pd.DataFrame({"unit": np.arange(len(x)), "running": x, "outcome_1": y, "weight": 1.0} | columns)
     frame["treated"] = frame["running"] <= 0 if below else frame["running"] >= 0
     named = {"received": "d"} if "received" in columns else {}
     named |= {"cluster": ["village"]} if "cluster_1" in columns else {}
     named |= {"covariates": ["age"]} if "covariate_1" in columns else {}
+    named |= {"weight": "w"} if "weight" in columns else {}
+    named |= {"territory": "place"} if "territory" in columns else {}
+    named |= {"subgroups": ["sex"]} if "subgroup_1" in columns else {}
     design = DESIGNS["discontinuity"](
         id="rd", method="discontinuity", outcomes=[OUTCOME], running="x", **(named | more)
     )
     names = {"outcome_1": "y", "running": "x", "unit": "row", "cluster_1": "village", "covariate_1": "age"}
+    names |= {"territory": "place", "subgroup_1": "sex"}
     sample = Sample(
         id="rd", frame=frame, names=names, flow=(FlowStep(step="read", dropped=0, left=len(x), reason="made"),),
         codebook=pd.DataFrame(), data_sha256="0" * 64, data_source="made", rows_read=len(x), period_labels={}, notes=(),
@@ -107,7 +112,69 @@ def test_one_slope_a_side_in_the_whole_window_is_least_squares() -> None:
     assert np.sqrt(found.influence @ found.influence) / N == pytest.approx(fitted.bse[1], rel=1e-10)
 
 
+def _extra(*, weighted: bool, adjusted: bool) -> Extra:
+    rng = np.random.default_rng(11)
+    z = np.column_stack([rng.normal(size=N), rng.integers(0, 2, N).astype(float)])
+    return Extra(weights=rng.uniform(0.5, 3.0, N) if weighted else None, covariates=z if adjusted else None)
+
+
+@pytest.mark.parametrize("kernel", ["triangular", "uniform"])
+@pytest.mark.parametrize("bandwidth", ["mserd", "msetwo", 0.4])
+@pytest.mark.parametrize(("weighted", "adjusted"), [(True, False), (False, True), (True, True)])
+def test_with_weights_and_covariates_it_is_rdrobusts_estimate(
+    kernel: str, bandwidth: str | float, *, weighted: bool, adjusted: bool
+) -> None:
+    x, y, _ = _data()
+    extra = _extra(weighted=weighted, adjusted=adjusted)
+    y = y if extra.covariates is None else y + extra.covariates @ np.array([0.5, -0.3])
+    width = {"bwselect": bandwidth} if isinstance(bandwidth, str) else {"h": bandwidth}
+    theirs = _rdrobust(y, x, kernel=kernel, weights=extra.weights, covs=extra.covariates, **width)
+    for corrected, place in ((True, "Robust"), (False, "Conventional")):
+        options = _options(kernel=kernel, bandwidth=bandwidth, bias_correction=corrected)
+        made = choose(y, x, options, extra=extra)
+        found = jump(y, x, made.window, extra)
+        assert found.estimate == pytest.approx(theirs.coef.loc[place].iloc[0], abs=1e-8)
+        assert found.form @ y == pytest.approx(found.estimate, abs=1e-10)
+        assert found.plain_form @ y == pytest.approx(found.plain, abs=1e-10)
+        assert made.std_error == theirs.se.loc[place].iloc[0]
+
+
+def test_fuzzy_with_covariates_is_rdrobusts_estimate() -> None:
+    x, y, received = _data(fuzzy=True)
+    extra = _extra(weighted=True, adjusted=True)
+    theirs = _rdrobust(y, x, fuzzy=received, weights=extra.weights, covs=extra.covariates)
+    made = choose(y, x, _options(), received, extra=extra)
+    found = ratio(jump(y, x, made.window, extra), jump(received, x, made.window, extra))
+    assert found.estimate == pytest.approx(theirs.coef.loc["Robust"].iloc[0], abs=1e-8)
+
+
 # laws -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("corrected", [True, False])
+def test_the_influence_with_weights_and_covariates_is_the_derivative_too(*, corrected: bool) -> None:
+    """Of the estimate itself with one sampling weight a little larger: w (1 + e) moves it by psi e / n."""
+    x, y, _ = _data()
+    extra = _extra(weighted=True, adjusted=True)
+    window = Window(kernel="triangular", order=1, h=(0.6, 0.7), b=(0.9, 0.8) if corrected else None)
+    found, step = jump(y, x, window, extra), 1e-5
+    for i in np.flatnonzero(np.abs(x) < 0.5)[:5]:
+        sides = []
+        for sign in (1, -1):
+            weights = extra.weights.copy()
+            weights[i] *= 1 + sign * step
+            sides.append(jump(y, x, window, Extra(weights=weights, covariates=extra.covariates)).estimate)
+        assert (sides[0] - sides[1]) / (2 * step) == pytest.approx(found.influence[i] / N, rel=1e-5, abs=1e-9)
+    assert abs(found.influence.mean()) < 1e-12
+
+
+def test_whole_weights_are_copies() -> None:
+    x, y, _ = _data()
+    weights = np.random.default_rng(2).integers(1, 4, N)
+    window = Window(kernel="epanechnikov", order=1, h=(0.5, 0.6), b=(0.8, 0.8))
+    copies = np.repeat(np.arange(N), weights)
+    weighted = jump(y, x, window, Extra(weights=weights.astype(float)))
+    assert weighted.estimate == pytest.approx(jump(y[copies], x[copies], window).estimate, abs=1e-10)
 
 
 @pytest.mark.parametrize("corrected", [True, False])
@@ -180,12 +247,31 @@ def test_a_finding_has_rdrobusts_headline_and_its_diagnostics() -> None:
     assert 0 < checks["discontinuity.placebo_cutoff_p"].value <= 1
     assert checks["discontinuity.effective_units"].value == min(theirs.N_h)
     assert checks["identification.sensitivity"].status == "measured"
+    change = (found.tables["donuts"]["estimate"] - found.headline["estimate"]).abs().max()
+    assert checks["discontinuity.donut"].value == pytest.approx(found.headline["estimate"] / change, rel=1e-10)
     assert checks["balance.max_smd"].status == "not_applicable"
     curve = found.tables["bandwidth_curve"]
     same = curve[np.isclose(curve["bandwidth"], np.mean(theirs.bws.loc["h"]))]
     assert same["estimate"].item() == pytest.approx(found.headline["estimate"], abs=1e-8)
     assert set(found.tables["score_bins"]["side"]) == {"left", "right"}
     assert any("it says nothing about others" in note for note in found.notes)
+
+
+def test_an_effect_of_the_nearest_units_alone_shows_in_the_holes() -> None:
+    x, y, _ = _data()
+    near, window = (np.abs(x) < 0.05) & (x >= 0), {"bandwidth": 0.3, "bias_correction": False}
+    found = finding.estimate(*_sample(x, y + 3.0 * near, **window))
+    checks = {check.check: check for check in found.checks}
+    plain = {check.check: check for check in finding.estimate(*_sample(x, y, **window)).checks}
+    assert checks["discontinuity.donut"].value < 2 < plain["discontinuity.donut"].value
+
+
+def test_holes_that_leave_nobody_are_said() -> None:
+    x, y, _ = _data()
+    shared = np.where(x >= 0, np.abs(x) * 0.001, -np.abs(x) * 0.001)  # everybody within a hole of the bandwidth
+    found = finding.estimate(*_sample(shared, y, bandwidth=0.1, bias_correction=False))
+    checks = {check.check: check for check in found.checks}
+    assert checks["discontinuity.donut"].status == "not_run"
 
 
 def test_units_that_choose_their_side_show_in_the_density() -> None:
@@ -258,6 +344,77 @@ def test_lines_without_correction_have_the_errors_of_regressions(kind: str) -> N
     assert made.headline["estimate"] == pytest.approx(fitted.params[1], abs=1e-12)
     assert made.headline["std_error"] == pytest.approx(fitted.bse[1], rel=1e-10)
     assert len(made.tables["bandwidth_curve"]) == 3  # half, three quarters, all: no window is wider than the data
+
+
+def test_an_adjusted_and_weighted_finding_is_rdrobusts() -> None:
+    x, y, _ = _data()
+    extra = _extra(weighted=True, adjusted=True)
+    age = extra.covariates[:, 0]
+    found = finding.estimate(*_sample(x, y + 0.5 * age, covariate_1=age, weight=extra.weights, adjustment="linear"))
+    theirs = _rdrobust(y + 0.5 * age, x, covs=age, weights=extra.weights)
+    plain = finding.estimate(*_sample(x, y + 0.5 * age, covariate_1=age, weight=extra.weights))
+    assert found.headline["estimate"] == pytest.approx(theirs.coef.loc["Robust"].iloc[0], abs=1e-8)
+    assert found.headline["std_error"] == pytest.approx(theirs.se.loc["Robust"].iloc[0], rel=1e-8)
+    assert found.headline["std_error"] < plain.headline["std_error"]  # age explains most of what the lines leave
+    assert any(note.startswith("Adjusted for age") for note in found.notes)
+    assert any(note.startswith("Sampling weights") for note in plain.notes)
+
+
+@pytest.mark.parametrize("kind", ["hc0", "hc1"])
+def test_adjusted_lines_without_correction_are_least_squares(kind: str) -> None:
+    x, y, received = _data()
+    age = _extra(weighted=False, adjusted=True).covariates[:, 0]
+    options = {"bandwidth": 1.0, "kernel": "uniform", "bias_correction": False, "adjustment": "linear"}
+    made = finding.estimate(*_sample(x, y + age, covariate_1=age, inference={"std_error": kind}, **options))
+    matrix = np.column_stack([np.ones(N), received, x, x * received, age])
+    fitted = sm.OLS(y + age, matrix).fit(cov_type=kind.upper())
+    assert made.headline["estimate"] == pytest.approx(fitted.params[1], abs=1e-10)
+    assert made.headline["std_error"] == pytest.approx(fitted.bse[1], rel=1e-9)
+
+
+def test_places_and_groups_have_effects_of_their_own_with_differences() -> None:
+    x, y, _ = _data()
+    place = np.where(np.arange(N) % 2, "urban", "rural")
+    sample, design = _sample(x, y + (place == "urban") * (x >= 0), territory=place, subgroup_1=place)
+    found = finding.estimate(sample, design)
+    rows = found.effects[found.effects["territory"].notna()]
+    assert rows["territory"].tolist() == ["rural", "urban", "urban − rural"]
+    for name in ("rural", "urban"):
+        part = _sample(x[place == name], sample.frame["outcome_1"].to_numpy()[place == name])
+        alone = finding.estimate(part[0], part[1].model_copy(update={"inference": _influence(part[1])}))
+        row = rows[rows["territory"] == name].iloc[0]
+        assert row["estimate"] == pytest.approx(alone.headline["estimate"], abs=1e-12)
+        assert row["std_error"] == pytest.approx(alone.headline["std_error"], rel=1e-9)
+    apart = rows.iloc[2]
+    assert apart["estimate"] == pytest.approx(rows["estimate"].iloc[1] - rows["estimate"].iloc[0], abs=1e-12)
+    assert apart["std_error"] == pytest.approx(np.hypot(*rows["std_error"].iloc[:2]), rel=1e-9)  # no unit is in both
+    assert "sex = urban" in found.effects["subgroup"].tolist()
+    assert set(found.tables["territory_covariance"]["territory"]) == {"rural", "urban", "urban − rural"}
+
+
+def _influence(design: Any) -> Any:
+    return design.inference.model_copy(update={"std_error": "influence"})
+
+
+def test_a_place_without_units_near_the_cutoff_is_named() -> None:
+    x, y, _ = _data()
+    place = np.where(np.abs(x) < 0.5, "near", "far")
+    found = finding.estimate(*_sample(x, y, territory=np.where(x < -0.9, "low", place)))
+    assert any(note.startswith("No effect for place low: 0 treated") for note in found.notes)
+    assert any(note.startswith("No effect for place far: ") for note in found.notes)
+    assert "Fewer than two groups of place have an effect, so that none is shown." in found.notes
+
+
+def test_bins_have_intervals_of_their_means() -> None:
+    """Student's interval of a mean with normal quantiles, by hand for the first bin."""
+    x, y, _ = _data()
+    bins = finding.estimate(*_sample(x, y)).tables["score_bins"]
+    left = bins[bins["side"] == "left"]
+    first = y[x < 0][np.argsort(x[x < 0])][: int(left["n"].iloc[0])]
+    error = first.std(ddof=1) / np.sqrt(len(first))
+    assert left["mean"].iloc[0] == pytest.approx(first.mean(), abs=1e-12)
+    assert left["ci_high"].iloc[0] == pytest.approx(first.mean() + 1.959963984540054 * error, abs=1e-10)
+    assert left["ci_low"].iloc[0] == pytest.approx(first.mean() - 1.959963984540054 * error, abs=1e-10)
 
 
 @pytest.mark.parametrize("side", ["above", "below"])

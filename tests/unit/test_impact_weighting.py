@@ -1,6 +1,7 @@
 """Weighting: shares by hand, exact balance, influence as derivative, trimming said aloud, refusals."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ from evaluation.errors import DataError
 from evaluation.impact import weighting
 from evaluation.impact.balancing import balance
 from evaluation.impact.covariates import Covariates
+from evaluation.impact.grouped import effects_by
 from evaluation.impact.score_weights import optimal_subset
 from evaluation.impact.weighted_comparison import compare
-from evaluation.impact.weighted_groups import effects_by
 
 # x = 0: 1 of 4 treated (score 1/4); x = 1: 3 of 4 (score 3/4). Outcomes: treated 5 | 9, 9, 9; others 1, 2, 3 | 4.
 X = np.repeat([0.0, 1.0], 4)
@@ -338,7 +339,7 @@ def test_a_territory_that_cannot_be_weighted_is_named_with_the_code(arms: Any) -
     x = sample.frame["covariate_1"].to_numpy().copy()
     x[(place == "west") & sample.frame["treated"].to_numpy()] += 100
     changed = replace(sample, frame=sample.frame.assign(covariate_1=x))
-    found, skipped = effects_by(changed, design, "territory")
+    found, skipped = effects_by(changed, design, "territory", partial(weighting._within, design=design))
     assert list(found) == ["east"]
     assert "E-IMP-055" in skipped["west"]
 

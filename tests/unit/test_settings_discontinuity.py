@@ -26,8 +26,9 @@ def test_what_it_is_by_default() -> None:
 @pytest.mark.parametrize(
     ("code", "more"),
     [
-        ("E-SET-255", {"weight": "w"}),
-        ("E-SET-255", {"territory": "region"}),
+        ("E-SET-343", {"adjustment": "linear"}),
+        ("E-SET-344", {"subgroups": ["score"]}),
+        ("E-SET-344", {"subgroups": ["y"]}),
         ("E-SET-256", {"running": "y"}),
         ("E-SET-256", {"received": "score"}),
         ("E-SET-256", {"covariates": ["age"], "running": "age"}),

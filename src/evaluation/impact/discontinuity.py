@@ -10,7 +10,7 @@ Cattaneo, Jansson and Ma (2020).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ import pandas as pd
 from evaluation.errors import DataError
 from evaluation.impact import checks, inference
 from evaluation.impact.checks import Check
-from evaluation.impact.covariates import Floats, model_matrix
+from evaluation.impact.covariates import Floats, independent_columns, model_matrix
 from evaluation.impact.cross_section import (
     Block,
     CrossSection,
@@ -33,7 +33,8 @@ from evaluation.impact.cross_section import (
     raw_difference,
     role_of,
 )
-from evaluation.impact.local_polynomial import KERNELS, NEAREST, Chosen, Jump, Window, choose, jump, ratio
+from evaluation.impact.grouped import group_blocks
+from evaluation.impact.local_polynomial import KERNELS, NEAREST, Chosen, Extra, Jump, Window, choose, jump, ratio
 from evaluation.impact.regression import weighted_least_squares
 
 if TYPE_CHECKING:
@@ -60,16 +61,22 @@ def estimate(sample: Sample, design: DiscontinuityDesign) -> CrossSection:
         case.block(labels("ate", outcome, role_of(outcome)))
         for case, (_, outcome) in zip(cases, outcomes_of(design), strict=True)
     )
+    groups, about_groups = group_blocks(sample, design, partial(_in_group, design=design))
     primary, tables = cases[0], _tables(cases[0], sample)
     weights = pd.Series(primary.kernel_weights(), index=primary.frame.index).reindex(sample.frame.index, fill_value=0.0)
     return CrossSection(
         estimand="ate",
-        blocks=(*blocks, *primary.reduced_form(), raw_difference(sample, design)),
+        blocks=(*blocks, *groups, *primary.reduced_form(), raw_difference(sample, design)),
         balance_weights=weights.to_numpy(),
-        notes=_notes(primary, design),
+        notes=(*_notes(primary, design), *about_groups),
         checks=_checks(primary, tables),
         tables=tables,
     )
+
+
+def _in_group(part: Sample, row: pd.DataFrame, *, design: DiscontinuityDesign) -> Effects:
+    """The effect on the primary outcome among the units of one group, with bandwidths of their own."""
+    return _Case.of(part, design, outcomes_of(design)[0][0]).effects(row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,6 +86,7 @@ class _Case:
     Attributes:
         frame: rows with the outcome.
         y: (n,) outcome; distance: (n,) from the cutoff, the treated side positive; received: (n,) or None.
+        extra: sampling weights where the design has some, covariates where it adjusts for them.
         chosen: bandwidths and rdrobust's numbers.
         jump: the effect.
         take_up: jump of the treatment in a fuzzy design.
@@ -90,6 +98,7 @@ class _Case:
     y: Floats
     distance: Floats
     received: Floats | None
+    extra: Extra
     chosen: Chosen
     jump: Jump
     take_up: Jump | None
@@ -100,8 +109,8 @@ class _Case:
         frame = sample.frame[observed(sample.frame, column)]
         distance = _distance(frame, design)
         outside = np.abs(distance) >= (design.donut or 0.0)
-        values = frame[column].to_numpy(dtype=float)
-        return cls.at(design, sample.names, frame[outside], values[outside], distance[outside])
+        values, extra = frame[column].to_numpy(dtype=float), _extra(frame, sample, design)
+        return cls.at(design, sample.names, frame[outside], values[outside], distance[outside], extra.of(outside))
 
     @classmethod
     def at(
@@ -111,30 +120,33 @@ class _Case:
         frame: pd.DataFrame,
         y: Floats,
         distance: Floats,
+        extra: Extra,
         window: Window | None = None,
     ) -> _Case:
         """For given rows, with the bandwidths of a window where they are known."""
         received = frame["received"].to_numpy(dtype=float) if "received" in frame else None
-        chosen = choose(y, distance, design, received, window=window)
-        made, take_up = jump(y, distance, chosen.window), None
+        chosen = choose(y, distance, design, received, window=window, extra=extra)
+        made, take_up = jump(y, distance, chosen.window, extra), None
         if received is not None:
-            take_up = jump(received, distance, chosen.window)
+            take_up = jump(received, distance, chosen.window, extra)
             made = ratio(made, take_up)
         return cls(
-            design=design, names=names, frame=frame, y=y, distance=distance, received=received, chosen=chosen,
-            jump=made, take_up=take_up,
+            design=design, names=names, frame=frame, y=y, distance=distance, received=received, extra=extra,
+            chosen=chosen, jump=made, take_up=take_up,
         )  # fmt: skip
+
+    def effects(self, row: pd.DataFrame, found: Jump | None = None) -> Effects:
+        """The effect, or another jump at this cutoff, with the influence of each unit."""
+        shown = self.jump if found is None else found
+        scale = float(np.abs(self.y).max(initial=0.0))
+        return effects_of_rows(self.frame, shown.estimate, shown.influence, row, scale=scale)
 
     def block(self, row: pd.DataFrame, found: Jump | None = None) -> Block:
         """The effect with rdrobust's error, or with that of its influence where clusters or the design ask for it."""
         kind = self.design.inference.std_error
         if kind not in (None, "influence") and found is None:
             return Block(effects=self.regression(row), kind=kind, clusters=clusters_of_frame(self.frame, self.names))
-        shown = self.jump if found is None else found
-        effects = effects_of_rows(
-            self.frame, shown.estimate, shown.influence, row, scale=float(np.abs(self.y).max(initial=0.0))
-        )
-        clusters = clusters_of_frame(self.frame, self.names)
+        effects, clusters = self.effects(row, found), clusters_of_frame(self.frame, self.names)
         if clusters is not None or kind == "influence" or found is not None:
             return Block(effects=effects, kind="influence", clusters=clusters)
         known = np.array([[self.chosen.std_error**2]])
@@ -149,27 +161,45 @@ class _Case:
         near = self.kernel_weights() > 0
         right, u = self.distance[near] >= 0, self.distance[near]
         powers = np.vander(u, self.design.order + 1, increasing=True)
+        z = self._independent(near, np.hstack([powers, powers * right[:, None]]))
+        names = [f"{side} {k}" for side in ("left", "change") for k in range(powers.shape[1])]
         fit = weighted_least_squares(
             self.y[near],
-            np.hstack([powers, powers * right[:, None]]),
-            [*(f"left {k}" for k in range(powers.shape[1])), *(f"change {k}" for k in range(powers.shape[1]))],
-            self.kernel_weights()[near],
+            np.hstack([powers, powers * right[:, None], z]),
+            [*names, *(f"covariate {k}" for k in range(z.shape[1]))],
+            self.kernel_weights()[near] / np.where(right, *self.chosen.window.h[::-1]),
         )
-        loading = np.eye(2 * powers.shape[1])[powers.shape[1]]
+        loading = np.eye(1, 2 * powers.shape[1] + z.shape[1], powers.shape[1])[0]
         units = pd.Index(self.frame["unit"][near])
         return fit.to_effects(loading, row, units=units, arms=arms_of(units, right))
+
+    def _independent(self, rows: np.ndarray, lines: Floats) -> Floats:
+        """Covariates of some rows that are no combination of the lines and of one another."""
+        if self.extra.covariates is None:
+            return np.empty((int(rows.sum()), 0))
+        z, weights = self.extra.covariates[rows], self.kernel_weights()[rows]
+        kept = z[:, independent_columns(np.hstack([lines, z]), weights)[lines.shape[1] :]]
+        return np.asarray(kept)
 
     def reduced_form(self) -> tuple[Block, ...]:
         """The jump of the outcome itself in a fuzzy design."""
         if self.take_up is None:
             return ()
-        outcome = outcomes_of(self.design)[0][1]
-        return (self.block(labels("itt", outcome, "supporting"), jump(self.y, self.distance, self.chosen.window)),)
+        found = jump(self.y, self.distance, self.chosen.window, self.extra)
+        return (self.block(labels("itt", outcomes_of(self.design)[0][1], "supporting"), found),)
 
     def kernel_weights(self) -> Floats:
         """(n,) by which rows count in the lines."""
         width = np.where(self.distance < 0, *self.chosen.window.h)
-        return KERNELS[self.chosen.window.kernel](self.distance / width)
+        near = KERNELS[self.chosen.window.kernel](self.distance / width)
+        return near if self.extra.weights is None else near * self.extra.weights
+
+
+def _extra(frame: pd.DataFrame, sample: Sample, design: DiscontinuityDesign) -> Extra:
+    """Weights and covariates of rows, where the design uses them."""
+    adjusted = model_matrix(frame, sample.names).matrix if design.adjustment == "linear" else None
+    weights = frame["weight"].to_numpy(dtype=float) if design.weight else None
+    return Extra(weights=weights, covariates=adjusted)
 
 
 def _distance(frame: pd.DataFrame, design: DiscontinuityDesign) -> Floats:
@@ -203,8 +233,20 @@ def _checks(case: _Case, tables: Mapping[str, pd.DataFrame]) -> tuple[Check, ...
             "jumps at placebo cutoffs",
             "too few units around every placebo cutoff",
         ),
+        _donut(case, tables["donuts"]),
         *_first_stage(case),
     )
+
+
+def _donut(case: _Case, table: pd.DataFrame) -> Check:
+    """The effect over its largest change where the units nearest to the cutoff are left out."""
+    name = "discontinuity.donut"
+    known = table.dropna(subset=["estimate"])
+    if known.empty:
+        return checks.not_run(name, "too few units are left without those nearest to the cutoff")
+    change = float((known["estimate"] - case.jump.estimate).abs().max())
+    detail = f"effect over its largest change ({change:.3g}) in {len(known)} holes around the cutoff"
+    return checks.measured(name, np.inf if change == 0 else abs(case.jump.estimate) / change, detail)
 
 
 def _density(case: _Case) -> Check:
@@ -238,12 +280,15 @@ def covariate_jumps(case: _Case, sample: Sample) -> pd.DataFrame:
     """One row a covariate: its jump at the cutoff, with bandwidths of its own."""
     matrix = model_matrix(case.frame, sample.names, all_levels=True)
     columns = zip(matrix.labels, matrix.matrix.T, strict=True)
-    return _rows("covariate", [(label, partial(_sharp, case, values, case.distance)) for label, values in columns])
+    plain = replace(case.extra, covariates=None)
+    return _rows(
+        "covariate", [(label, partial(_sharp, case, values, case.distance, plain)) for label, values in columns]
+    )
 
 
-def _sharp(case: _Case, y: Floats, distance: Floats) -> Chosen:
+def _sharp(case: _Case, y: Floats, distance: Floats, extra: Extra) -> Chosen:
     """rdrobust's sharp jump of a variable, by the options of the design."""
-    return choose(y, distance, case.design)
+    return choose(y, distance, case.design, extra=extra)
 
 
 def _rows(name: str, wanted: Sequence[tuple[Any, Callable[[], Chosen]]]) -> pd.DataFrame:
@@ -265,7 +310,8 @@ def placebo_cutoffs(case: _Case) -> pd.DataFrame:
     wanted = []
     for cutoff in _placebo_places(case):
         side = case.distance >= 0 if cutoff >= 0 else case.distance < 0
-        wanted.append((_score(case, cutoff), partial(_sharp, case, case.y[side], case.distance[side] - cutoff)))
+        there = case.y[side], case.distance[side] - cutoff, case.extra.of(side)
+        wanted.append((_score(case, cutoff), partial(_sharp, case, *there)))
     return _rows("cutoff", wanted)
 
 
@@ -327,14 +373,18 @@ def donuts(case: _Case) -> pd.DataFrame:
 
 def _within(case: _Case, window: Window, kept: np.ndarray) -> Chosen:
     """The estimate from some units, in a window."""
-    return _Case.at(case.design, case.names, case.frame[kept], case.y[kept], case.distance[kept], window).chosen
+    rows = case.frame[kept], case.y[kept], case.distance[kept], case.extra.of(kept)
+    return _Case.at(case.design, case.names, *rows, window).chosen
 
 
 def score_bins(case: _Case) -> pd.DataFrame:
-    """Means of the outcome by bins of the score, and the fitted lines within the bandwidth.
+    """Means of the outcome by bins of the score with their intervals, and the fitted lines within the bandwidth.
+
+    Intervals take the units of a bin as independent (no clusters): they describe the figure, not the effect.
 
     Returns:
-        side (left, right: the treated one), score, mean, n, line; and the same in all rows: name of the score, cutoff.
+        side (left, right: the treated one), score, mean, ci_low, ci_high, n, line; and the same in all rows: name of
+        the score, cutoff.
     """
     parts = [_bins_of(case, side, name) for side, name in ((case.distance < 0, "left"), (case.distance >= 0, "right"))]
     table = pd.concat(parts, ignore_index=True)
@@ -345,8 +395,12 @@ def _bins_of(case: _Case, side: np.ndarray, name: str) -> pd.DataFrame:
     count = max(1, min(BINS, int(side.sum()) // FEWEST_IN_BIN))
     ranks = pd.Series(case.distance[side]).rank(method="min").to_numpy() - 1
     codes = np.minimum((ranks * count / side.sum()).astype(int), count - 1)
-    rows = pd.DataFrame({"code": codes, "distance": case.distance[side], "mean": case.y[side]})
-    binned = rows.groupby("code").agg(distance=("distance", "mean"), mean=("mean", "mean"), n=("mean", "size"))
+    weights = np.ones(int(side.sum())) if case.extra.weights is None else case.extra.weights[side]
+    binned = _means(codes, case.distance[side], case.y[side], weights)
+    numbers = [
+        inference.normal_numbers(mean, error, level=case.design.inference.level)
+        for mean, error in zip(binned["mean"], binned["std_error"], strict=True)
+    ]
     line, width = _line(case, side), case.chosen.window.h[int(name == "right")]
     within = binned["distance"].abs().to_numpy() <= width
     return pd.DataFrame(
@@ -354,10 +408,21 @@ def _bins_of(case: _Case, side: np.ndarray, name: str) -> pd.DataFrame:
             "side": name,
             "score": [_score(case, distance) for distance in binned["distance"]],
             "mean": binned["mean"].to_numpy(),
+            "ci_low": [row["ci_low"] for row in numbers],
+            "ci_high": [row["ci_high"] for row in numbers],
             "n": binned["n"].to_numpy(),
             "line": np.where(within, np.polyval(line, binned["distance"]), np.nan),
         }
     )
+
+
+def _means(codes: np.ndarray, distance: Floats, y: Floats, weights: Floats) -> pd.DataFrame:
+    """By bin: weighted means of distance and outcome, the standard error of the latter √(Σw²e² n/(n - 1))/Σw, and n."""
+    total, n = np.bincount(codes, weights), np.bincount(codes)
+    means = [np.bincount(codes, weights * values) / total for values in (distance, y)]
+    square = np.bincount(codes, (weights * (y - means[1][codes])) ** 2)
+    error = np.sqrt(square * n / np.maximum(n - 1, 1)) / total
+    return pd.DataFrame({"distance": means[0], "mean": means[1], "std_error": error, "n": n})
 
 
 def _line(case: _Case, side: np.ndarray) -> Floats:
@@ -369,6 +434,10 @@ def _line(case: _Case, side: np.ndarray) -> Floats:
 def _notes(case: _Case, design: DiscontinuityDesign) -> tuple[str, ...]:
     who = "units at the cutoff" if case.received is None else "units at the cutoff whose treatment it decides"
     notes = [f"The effect is that on {who}, {design.running} = {design.cutoff:g}; it says nothing about others."]
+    if case.extra.covariates is not None:
+        notes.append(f"Adjusted for {', '.join(design.covariates)}, with one coefficient on both sides of the cutoff.")
+    if case.extra.weights is not None:
+        notes.append("Sampling weights count in the lines; the test of the density of the score leaves them out.")
     if case.chosen.shared > SHARED:
         notes.append(f"{case.chosen.shared:.0%} of the units share their score with others (mass points).")
     return tuple(notes)

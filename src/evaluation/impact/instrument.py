@@ -6,7 +6,7 @@ by how far, for an amount), if the instrument is as good as random given the cov
 and moves nobody the other way. None of this can be seen in the data; the design says why it is believed.
 
 Source: Angrist and Imbens (1995), *JASA* 90; Wooldridge (2010), chapters 5 and 8; Hansen (1982); Anderson and Rubin
-(1949) for limited information maximum likelihood.
+(1949) for limited information maximum likelihood; Lee, McCrary, Moreira and Porter (2022) for the tF interval.
 """
 
 from __future__ import annotations
@@ -295,7 +295,7 @@ def _tables(case: _Case, stages: _Stages) -> dict[str, pd.DataFrame]:
     balance = _balance(case)
     if balance is not None:
         made["balance"] = balance
-    made["anderson_rubin"] = pd.DataFrame(stages.anderson_rubin(level), columns=["low", "high"])
+    made["intervals"] = _intervals(case, stages, level)
     if stages.single:
         made["instrument_stages"] = _joint(stages)
     else:
@@ -313,6 +313,21 @@ def _stage_rows(stages: _Stages, level: float) -> pd.DataFrame:
         rows.insert(0, "stage", name)
         parts.append(rows)
     return pd.concat(parts, ignore_index=True)
+
+
+def _intervals(case: _Case, stages: _Stages, level: float) -> pd.DataFrame:
+    """Intervals of the effect side by side: by its standard error, tF (one instrument), and the Anderson-Rubin set.
+
+    Columns interval, estimate, low, high; a set of two rays has two rows, an empty one none.
+    """
+    found = case.block(case.design.estimator, case.outcome_labels).table(level).iloc[0]
+    estimate, low, high = (float(found[name]) for name in ("estimate", "ci_low", "ci_high"))
+    rows = [("standard", low, high)]
+    if stages.single:
+        factor = inference.tf_factor(stages.strength, level)
+        rows.append(("tF", estimate - factor * (estimate - low), estimate + factor * (high - estimate)))
+    rows += [("Anderson-Rubin", *piece) for piece in stages.anderson_rubin(level)]
+    return pd.DataFrame(rows, columns=["interval", "low", "high"]).assign(estimate=estimate)
 
 
 def _joint(stages: _Stages) -> pd.DataFrame:
@@ -353,9 +368,13 @@ def _notes(case: _Case, stages: _Stages) -> Iterator[str]:
             "more of it than the mean."
         )
     if stages.strength < stages.needed:
-        pieces = stages.anderson_rubin(design.inference.level)
-        said = " and ".join(f"from {low:.6g} to {high:.6g}" for low, high in pieces) or "empty"
+        rows = _intervals(case, stages, design.inference.level).groupby("interval")
+        told = {
+            name: " and ".join(f"from {low:.6g} to {high:.6g}" for low, high in part[["low", "high"]].to_numpy())
+            for name, part in rows
+        }
+        valid = f" the tF interval reaches {told['tF']};" if "tF" in told else ""
         yield (
             f"Weak instruments: effective F {stages.strength:.1f}, below {stages.needed:.1f}. Do not trust the interval"
-            f" from the standard error; the Anderson-Rubin set is {said}."
+            f" from the standard error;{valid} the Anderson-Rubin set is {told.get('Anderson-Rubin', 'empty')}."
         )

@@ -108,15 +108,16 @@ def _two_stage(linear: Linear, fitted: Floats, row: pd.DataFrame) -> Effects:
 
 
 def _liml(linear: Linear) -> tuple[float, Floats]:
-    """k-class with κ the smallest root of |Y′M_c Y - κ Y′M_z Y|, Y = [y, d]; scores (x - κ M_z x) e, κ as it is."""
+    """k-class with κ the smallest root of |Y′M_c Y - κ Y′M_z Y|, Y = [y, d]; scores (P_z x) e, κ as it is."""
     y, x, z = linear.scaled()
     both = np.column_stack([y, x[:, 0]])
     within, outside = (_left_over(both, basis) for basis in (x[:, 1:], z))
     kappa = float(linalg.eigh(within.T @ within, outside.T @ outside, eigvals_only=True)[0])
-    moved = x - kappa * _left_over(x, z)
+    left = _left_over(x, z)
+    moved = x - kappa * left
     bread = np.linalg.inv(moved.T @ x)
     coefficients = bread @ (moved.T @ y)
-    scores = moved * (y - x @ coefficients)[:, None]
+    scores = (x - left) * (y - x @ coefficients)[:, None]
     return float(coefficients[0]), len(y) * (scores @ bread[0])
 
 

@@ -14,8 +14,11 @@ and the influence of unit i, the derivative with respect to its weight with band
 
     n [ a_i (line_i - power_i g y) - d g_i curve_i ],
 
-what the three fits (of y by the line, of u^q by the line, of y by the curve) leave of it. Fuzzy: the jump of the
-outcome over the jump of the treatment, corrected to first order as rdrobust does.
+what the three fits (of y by the line, of u^q by the line, of y by the curve) leave of it. Sampling weights multiply the
+kernel. Fuzzy: the jump of the outcome over the jump of the treatment, corrected to first order as rdrobust does.
+
+Covariates z enter the lines with one coefficient γ for both sides: the jump is that of y - zγ, with γ by least squares
+of what the lines at bandwidth h leave of y on what they leave of z (Calonico, Cattaneo, Farrell and Titiunik 2019).
 """
 
 from __future__ import annotations
@@ -73,7 +76,7 @@ class Jump:
     Attributes:
         estimate: of the jump, its bias taken away if wanted.
         plain: of the jump of the lines.
-        form: (n,) with estimate = form @ y.
+        form: (n,) with estimate = form @ y, covariates taken into account.
         plain_form: (n,) with plain = plain_form @ y.
         influence: (n,), mean zero.
         used: (n,) True within the bandwidth of its side.
@@ -87,27 +90,96 @@ class Jump:
     used: np.ndarray
 
 
-def jump(y: Floats, distance: Floats, window: Window) -> Jump:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Extra:
+    """What rows bring besides outcome and score.
+
+    Attributes:
+        weights: (n,) sampling weights; None for equal ones.
+        covariates: (n, k) that the lines are adjusted for; None for no adjustment.
+    """
+
+    weights: Floats | None = None
+    covariates: Floats | None = None
+
+    def of(self, rows: np.ndarray) -> Extra:
+        """Those of some rows."""
+        weights, covariates = self.weights, self.covariates
+        return Extra(
+            weights=None if weights is None else weights[rows],
+            covariates=None if covariates is None else covariates[rows],
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        """For rdrobust."""
+        return {"weights": self.weights, "covs": self.covariates}
+
+
+NOTHING = Extra()
+
+
+def jump(y: Floats, distance: Floats, window: Window, extra: Extra = NOTHING) -> Jump:
     """The jump of y at distance 0.
 
     Args:
         y: (n,) finite.
         distance: (n,) score less cutoff; 0 is on the right.
         window: kernel, degree and bandwidths.
+        extra: sampling weights, and covariates to adjust for.
 
     Raises:
         DataError: fewer than `FEWEST` units, or than different scores needed, on one side.
     """
+    if extra.covariates is None:
+        return _plain_jump(y, distance, window, extra.weights)
+    z = extra.covariates
+    slopes = _Slopes.of(y, z, distance, window, extra.weights)
+    found = _plain_jump(y - z @ slopes.gamma, distance, window, extra.weights)
+    own, plain = found.form @ z, found.plain_form @ z  # jumps of the covariates themselves
+    return replace(
+        found,
+        form=found.form - slopes.form.T @ own,
+        plain_form=found.plain_form - slopes.form.T @ plain,
+        influence=found.influence - slopes.influence @ own,
+    )
+
+
+def _plain_jump(y: Floats, distance: Floats, window: Window, weights: Floats | None) -> Jump:
     n = len(y)
     form, plain, influence, used = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n, dtype=bool)
     for place, (rows, sign) in enumerate(((distance < 0, -1.0), (distance >= 0, 1.0))):
         h, b = window.h[place], None if window.b is None else window.b[place]
-        end = _End.of(y[rows], distance[rows], window, h, b, "left" if sign < 0 else "right")
+        side, own = "left" if sign < 0 else "right", 1.0 if weights is None else weights[rows]
+        end = _End.of(y[rows], distance[rows], own, window, h, b, side)
         form[rows], plain[rows], influence[rows] = sign * end.form, sign * end.plain, sign * n * end.influence
         used[rows] = np.abs(distance[rows]) <= h
     return Jump(
         estimate=float(form @ y), plain=float(plain @ y), form=form, plain_form=plain, influence=influence, used=used
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Slopes:
+    """Coefficients (k,) of covariates in lines on both sides, their forms (k, n) and influences (n, k)."""
+
+    gamma: Floats
+    form: Floats
+    influence: Floats
+
+    @classmethod
+    def of(cls, y: Floats, z: Floats, distance: Floats, window: Window, weights: Floats | None) -> _Slopes:
+        n, both = len(y), np.column_stack([y, z])
+        left, kernel = np.zeros_like(both), np.zeros(n)
+        for place, rows in enumerate((distance < 0, distance >= 0)):
+            h, u = window.h[place], distance[rows] / window.h[place]
+            own = 1.0 if weights is None else weights[rows]
+            kernel[rows] = KERNELS[window.kernel](u) * own / h  # densities: sides with other widths count alike
+            line = _Fit.of(u, kernel[rows], window.order, "left" if place == 0 else "right")
+            left[rows] = both[rows] - line.values(both[rows])
+        weighted = left[:, 1:] * kernel[:, None]
+        form = np.linalg.pinv(weighted.T @ left[:, 1:]) @ weighted.T
+        gamma = form @ left[:, 0]
+        return cls(gamma=gamma, form=form, influence=n * form.T * (left[:, 0] - left[:, 1:] @ gamma)[:, None])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -119,13 +191,15 @@ class _End:
     influence: Floats
 
     @classmethod
-    def of(cls, y: Floats, u: Floats, window: Window, h: float, b: float | None, side: str) -> _End:
+    def of(
+        cls, y: Floats, u: Floats, weights: Floats | float, window: Window, h: float, b: float | None, side: str
+    ) -> _End:
         p, scaled = window.order, u / h  # the end does not depend on the unit of the score
-        line = _Fit.of(scaled, KERNELS[window.kernel](u / h), p, side)
+        line = _Fit.of(scaled, KERNELS[window.kernel](u / h) * weights, p, side)
         a, left = line.weights[0], y - line.values(y)
         if b is None:
             return cls(form=a, plain=a, influence=a * left)
-        curve = _Fit.of(scaled, KERNELS[window.kernel](u / b), p + 1, side)
+        curve = _Fit.of(scaled, KERNELS[window.kernel](u / b) * weights, p + 1, side)
         g, power = curve.weights[p + 1], scaled ** (p + 1)
         d, height = float(a @ power), float(g @ y)
         bias = a * (power - line.values(power)) * height + d * g * (y - curve.values(y))
@@ -150,7 +224,7 @@ class _Fit:
         return cls(powers=powers, weights=weights)
 
     def values(self, y: Floats) -> Floats:
-        """(m,) the polynomial at all units."""
+        """The polynomial at all units, of one variable (m,) or of several (m, k)."""
         return np.asarray(self.powers @ (self.weights @ y))
 
 
@@ -188,7 +262,13 @@ class Chosen:
 
 
 def choose(
-    y: Floats, distance: Floats, design: Any, received: Floats | None = None, *, window: Window | None = None
+    y: Floats,
+    distance: Floats,
+    design: Any,
+    received: Floats | None = None,
+    *,
+    window: Window | None = None,
+    extra: Extra = NOTHING,
 ) -> Chosen:
     """Bandwidths by the rule of the design, and rdrobust's own numbers at them.
 
@@ -198,6 +278,7 @@ def choose(
         design: kernel, order, bandwidth, bias_correction.
         received: (n,) treatment received in a fuzzy design.
         window: bandwidths to use instead.
+        extra: sampling weights, and covariates to adjust for.
 
     Raises:
         DataError: one side is empty or has too few units; rdrobust finds no bandwidth.
@@ -209,7 +290,7 @@ def choose(
     if "h" in widths:
         for side, inside, h in zip(("left", "right"), (distance < 0, distance >= 0), widths["h"], strict=True):
             _require_enough(distance[inside & (np.abs(distance) <= h)], design.order, side)
-    found = _rdrobust(y, distance, design, received, widths)
+    found = _rdrobust(y, distance, design, received, widths | extra.arguments())
     h, b = (tuple(float(x) for x in found.bws.loc[name]) for name in ("h", "b"))
     place = "Robust" if design.bias_correction else "Conventional"
     return Chosen(
@@ -236,7 +317,7 @@ def _widths(design: Any, window: Window | None) -> dict[str, Any]:
     return {"bwselect": design.bandwidth} if isinstance(design.bandwidth, str) else {"h": [float(design.bandwidth)] * 2}
 
 
-def _rdrobust(y: Floats, distance: Floats, design: Any, received: Floats | None, widths: dict[str, Any]) -> Any:
+def _rdrobust(y: Floats, distance: Floats, design: Any, received: Floats | None, options: dict[str, Any]) -> Any:
     """rdrobust's result, without what it prints."""
     import contextlib
     import io
@@ -248,7 +329,7 @@ def _rdrobust(y: Floats, distance: Floats, design: Any, received: Floats | None,
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             return rdrobust(
-                y, distance, c=0.0, p=design.order, kernel=design.kernel, fuzzy=received, vce="nn", **widths
+                y, distance, c=0.0, p=design.order, kernel=design.kernel, fuzzy=received, vce="nn", **options
             )
     except Exception as error:  # rdrobust raises bare exceptions of many kinds
         raise DataError(
@@ -266,7 +347,8 @@ def _require_sides(distance: Floats) -> None:
         raise DataError(
             code="E-IMP-332",
             what="the cutoff has too few units on one side",
-            found=f"{left} before and {right} from it on; distances from {distance.min():g} to {distance.max():g}",
+            found=f"{left} before and {right} from it on"
+            + (f"; distances from {distance.min():g} to {distance.max():g}" if len(distance) else ""),
             expected=f"{FEWEST_IN_ALL} units on each side",
             fix="check cutoff: is it in units of the column running?",
         )

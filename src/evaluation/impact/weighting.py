@@ -6,6 +6,7 @@ The weights are estimated, and the influence of each unit on them is carried to 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from evaluation.impact import weighting_evidence
@@ -22,10 +23,13 @@ from evaluation.impact.cross_section import (
     require_both_arms,
     role_of,
 )
+from evaluation.impact.grouped import group_blocks
 from evaluation.impact.weighted_comparison import Comparison, as_effects, compare
-from evaluation.impact.weighted_groups import group_blocks
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from evaluation.impact.effects import Effects
     from evaluation.sample import Sample
     from evaluation.settings.designs import Outcome, WeightingDesign
     from evaluation.settings.designs.weighting import DoublyRobust
@@ -51,7 +55,7 @@ def estimate(sample: Sample, design: WeightingDesign) -> CrossSection:
     pairs = outcomes_of(design)
     found = [comparison.effect(sample, column) for column, _ in pairs]
     blocks = [_block(sample, design, comparison, *each) for each in zip(found, pairs, strict=True)]
-    groups, skipped = group_blocks(sample, design)
+    groups, skipped = group_blocks(sample, design, partial(_within, design=design))
     evidence = weighting_evidence.collect(sample, design, comparison, blocks[0])
     return CrossSection(
         estimand=design.estimand,
@@ -62,6 +66,12 @@ def estimate(sample: Sample, design: WeightingDesign) -> CrossSection:
         checks=evidence.checks,
         tables=evidence.tables,
     )
+
+
+def _within(part: Sample, row: pd.DataFrame, *, design: WeightingDesign) -> Effects:
+    """The effect on the primary outcome in one group, weighted by itself."""
+    column = outcomes_of(design)[0][0]
+    return as_effects(part, compare(part, design).effect(part, column), column, row)
 
 
 def _block(

@@ -14,7 +14,7 @@ from evaluation.report.inputs import Inputs, Row, Said, said
 from evaluation.report.locale import Lang
 from evaluation.report.texts import read, texts
 
-_EXPERT_TABLES: Final = ("codebook", "balance", "attrition_", "hidden_factor")  # names, or how they begin
+_EXPERT_TABLES: Final = ("codebook", "balance", "attrition_", "hidden_factor", "intervals")  # names, or how they begin
 _Z_95: Final = 1.959963984540054
 
 

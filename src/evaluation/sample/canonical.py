@@ -192,7 +192,7 @@ def _of_method(table: Table, design: Design) -> dict[str, pd.Series]:
         columns |= _of_experiment(table, design)
     if isinstance(design, MatchingDesign):
         columns |= _of_matching(table, design)
-    if isinstance(design, OverTime | WeightingDesign):
+    if isinstance(design, OverTime | WeightingDesign | DiscontinuityDesign):
         columns |= {name: categories(table, column) for name, column in _numbered("subgroup", design.subgroups).items()}
     if isinstance(design, OverTime):
         placebo = _numbered("placebo", design.placebo_outcomes)

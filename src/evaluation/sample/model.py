@@ -64,7 +64,7 @@ class Sample:
             sampling_unit, sampling_stratum: str; sampling_population, response_weight: float64 (experiment)
             running: float64 (discontinuity); received: float64, instrument_1 …: float64 (instrument)
             start: int64, first treated period, exposed: bool, series of the treatment (uncontrolled series)
-            eligible: bool; placebo_1 …: float64 (did); subgroup_1 …: str (did, matching, experiment)
+            eligible: bool; placebo_1 …: float64 (did); subgroup_1 …: str (where the method has groups)
             negative_outcome_1 …, negative_exposure_1 …: float64
                 (only where the design names them; territory, takeup, baseline_outcome, subgroup_1 … and placebo_1 …
                 may be missing)

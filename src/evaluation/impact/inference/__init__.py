@@ -27,6 +27,7 @@ from evaluation.impact.inference.pooling import pooled, pooled_sites
 from evaluation.impact.inference.randomisation import RandomisationTest, randomisation_test
 from evaluation.impact.inference.sets import interval_of_a_set
 from evaluation.impact.inference.summary import summarize, summarize_together, with_wild_tests
+from evaluation.impact.inference.valid_t import tf_factor
 from evaluation.impact.inference.wild import WILD_DRAWS, WildTest, wild_test
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "shift_p",
     "summarize",
     "summarize_together",
+    "tf_factor",
     "union_of_intervals",
     "wald",
     "wild_test",

@@ -24,23 +24,24 @@ if TYPE_CHECKING:
 
 
 def discontinuity(table: pd.DataFrame, unit: str = "", lang: Lang = "fr") -> "Figure":
-    """Means of the outcome by bins of the score, the fitted lines, and the threshold.
+    """Means of the outcome by bins of the score with their intervals, the fitted lines, and the threshold.
 
     Args:
-        table: columns side (left, right), score, mean, n, line, name (of the score), cutoff.
+        table: columns side (left, right), score, mean, ci_low, ci_high, n, line, name (of the score), cutoff.
         unit: unit of the outcome.
         lang: language of axes and text alternative.
 
     Raises:
         InternalError: a column is missing, or there is no row.
     """
-    columns = ("side", "score", "mean", "n", "line", "name", "cutoff")
+    columns = ("side", "score", "mean", "ci_low", "ci_high", "n", "line", "name", "cutoff")
     rows = drawable(required(table, columns, "discontinuity"), "discontinuity", ["score"]).sort_values("score")
     score, cutoff = str(rows["name"].iloc[0]), float(rows["cutoff"].iloc[0])
     with canvas(3.4) as (figure, axes):
         axes.axvline(cutoff, color=GREY, linewidth=1.5)
         for side, color in (("left", ORANGE), ("right", BLUE)):
             part = rows[rows["side"] == side]
+            axes.vlines(part["score"], part["ci_low"], part["ci_high"], color=color, alpha=0.5, linewidth=1)
             axes.plot(part["score"], part["mean"], "o", markersize=4, color=color, label=word(f"side_{side}", lang))
             axes.plot(part["score"], part["line"], color=color, linewidth=2)
         axes.set_xlabel(f"{score} ({word('threshold', lang)} {locale.number(cutoff, lang)})")
@@ -64,8 +65,10 @@ def _alt(rows: pd.DataFrame, cutoff: float, score: str, lang: Lang) -> str:
     ]
     told = " ; ".join(ends) if lang == "fr" else "; ".join(ends)
     if lang == "fr":
-        return f"Moyennes du résultat selon {score}, de part et d'autre du seuil ; lignes au seuil : {told}."
-    return f"Means of the outcome by {score}, on both sides of the threshold; lines at the threshold: {told}."
+        means = f"Moyennes du résultat selon {score}, avec intervalles, de part et d'autre du seuil"
+        return f"{means} ; lignes au seuil : {told}."
+    means = f"Means of the outcome by {score}, with intervals, on both sides of the threshold"
+    return f"{means}; lines at the threshold: {told}."
 
 
 def bandwidth_curve(table: pd.DataFrame, unit: str = "", lang: Lang = "fr") -> "Figure":

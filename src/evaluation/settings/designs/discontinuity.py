@@ -1,11 +1,11 @@
 """Regression discontinuity: units just beyond a threshold against units just short of it."""
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from evaluation.settings.designs.base import Design, Inference, outcome_columns
-from evaluation.settings.fields import Column, Columns, Flag, Integer, Number, refusal
+from evaluation.settings.designs.base import Design, Inference, among, outcome_columns
+from evaluation.settings.fields import Column, Columns, Flag, Integer, Number, listed, refusal
 
 Rule = Literal["mserd", "msetwo", "msesum", "msecomb1", "msecomb2", "cerrd", "certwo", "cersum", "cercomb1", "cercomb2"]
 
@@ -26,6 +26,9 @@ class DiscontinuityDesign(Design):
         order: degree of the polynomial on each side.
         donut: units nearer to the cutoff than this are left out.
         placebo_cutoffs: where nothing happens and no effect may show; the medians of both sides if none is named.
+        adjustment: linear puts the covariates into both lines, with one coefficient for both sides; their jumps are
+            tested in any case (Calonico, Cattaneo, Farrell and Titiunik 2019).
+        subgroups: columns to estimate by, as well as for everybody; each group has bandwidths of its own.
     """
 
     method: Literal["discontinuity"] = "discontinuity"
@@ -39,25 +42,39 @@ class DiscontinuityDesign(Design):
     order: Annotated[Integer, Field(ge=0, le=3)] = 1
     donut: Annotated[Number, Field(gt=0)] | None = None
     placebo_cutoffs: tuple[Number, ...] = ()
-
-    subgroups: ClassVar[Columns] = ()
+    adjustment: Literal["none", "linear"] = "none"
+    subgroups: Columns = ()
 
     @property
     def sign(self) -> float:
         """1 where the treated side is above, -1 where it is below."""
         return 1.0 if self.treated_side == "above" else -1.0
 
-    @field_validator("weight", "territory")
+    @field_validator("adjustment")
     @classmethod
-    def _not_offered(cls, value: Any, info: ValidationInfo) -> Any:
-        if value:
+    def _adjusts_for_something(cls, adjustment: str, info: ValidationInfo) -> str:
+        if adjustment == "linear" and not info.data.get("covariates", "?"):
             raise refusal(
-                "E-SET-255",
-                "a discontinuity is estimated for all units alike in this version",
-                found=f"{info.field_name}: {value}",
-                expected=f"no {info.field_name}",
+                "E-SET-343",
+                "an adjustment needs covariates",
+                found="adjustment: linear without covariates",
+                expected="covariates: [columns measured before], or adjustment: none",
             )
-        return value
+        return adjustment
+
+    @field_validator("subgroups")
+    @classmethod
+    def _groups_are_no_outcomes(cls, subgroups: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        used = *outcome_columns(info), str(info.data.get("running")), str(info.data.get("received"))
+        both = among(subgroups, used)
+        if both:
+            raise refusal(
+                "E-SET-344",
+                "effects cannot be shown by the outcome, the score or the treatment",
+                found=listed(both),
+                expected="columns of groups that were there before the treatment",
+            )
+        return subgroups
 
     @field_validator("running", "received")
     @classmethod

@@ -1,14 +1,13 @@
-"""Effects of weighting by territory and by subgroup, with their joint covariance.
+"""Effects by territory and by subgroup, each group estimated by itself, with their joint covariance.
 
-Each group is weighted by itself, so that nothing is assumed alike in two of them; clusters that reach across groups tie
-their effects together.
+Nothing is assumed alike in two groups; clusters that reach across groups tie their effects together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,27 +15,28 @@ import pandas as pd
 from evaluation.errors import DataError
 from evaluation.impact.cross_section import Block, clusters_of, labels, outcomes_of
 from evaluation.impact.effects import Effects, concat
-from evaluation.impact.weighted_comparison import as_effects, compare
 
 if TYPE_CHECKING:
     from evaluation.sample import Sample
-    from evaluation.settings.designs import WeightingDesign
 
 SMALLEST = 2  # units of each arm that a group must have
 
+Within = Callable[["Sample", pd.DataFrame], Effects]  # rows of one group and a row of labels to its effect
 
-def group_blocks(sample: Sample, design: WeightingDesign) -> tuple[list[Block], list[str]]:
+
+def group_blocks(sample: Sample, design: Any, within: Within) -> tuple[list[Block], list[str]]:
     """Effects on the primary outcome within each group and all differences to the first, and what a reader must know.
 
     Args:
         sample: as for the estimator, with `territory` and `subgroup_1` … where the design names them.
         design: of the whole sample; it holds in each group.
+        within: the estimator, for the rows of one group.
     """
     blocks: list[Block] = []
     said: list[str] = []
     for column in _columns(sample, design):
         owner = sample.names.get(column, column)
-        found, skipped = effects_by(sample, design, column)
+        found, skipped = effects_by(sample, design, column, within)
         said += [f"No effect for {owner} {name}: {reason}." for name, reason in skipped.items()]
         missing = int(sample.frame[column].isna().sum())
         said += [f"{missing} rows without a value of {owner} count in the headline only."] if missing else []
@@ -47,7 +47,9 @@ def group_blocks(sample: Sample, design: WeightingDesign) -> tuple[list[Block], 
     return blocks, said
 
 
-def effects_by(sample: Sample, design: WeightingDesign, column: str) -> tuple[Mapping[str, Effects], Mapping[str, str]]:
+def effects_by(
+    sample: Sample, design: Any, column: str, within: Within
+) -> tuple[Mapping[str, Effects], Mapping[str, str]]:
     """Effects by group, and the groups without one with the reason."""
     found: dict[str, Effects] = {}
     skipped: dict[str, str] = {}
@@ -60,23 +62,21 @@ def effects_by(sample: Sample, design: WeightingDesign, column: str) -> tuple[Ma
             skipped[name] = f"{arms[True]} treated and {arms[False]} comparison units"
             continue
         try:
-            found[name] = _within(part, design, column, name)
+            found[name] = within(part, _row(part, design, column, name))
         except DataError as error:  # this group is listed with its reason, the others stand
             skipped[name] = f"{error.what} ({error.code})"
     return found, skipped
 
 
-def _columns(sample: Sample, design: WeightingDesign) -> list[str]:
+def _columns(sample: Sample, design: Any) -> list[str]:
     subgroups = [f"subgroup_{number}" for number, _ in enumerate(design.subgroups, start=1)]
     return [*(["territory"] if "territory" in sample.frame else []), *subgroups]
 
 
-def _within(part: Sample, design: WeightingDesign, column: str, name: str) -> Effects:
-    outcome_column, outcome = outcomes_of(design)[0]
+def _row(part: Sample, design: Any, column: str, name: str) -> pd.DataFrame:
     kind = "territory" if column == "territory" else "subgroup"
     label = name if kind == "territory" else f"{part.names.get(column, column)} = {name}"
-    row: pd.DataFrame = labels(kind, outcome, "supporting", **{kind: label})
-    return as_effects(part, compare(part, design).effect(part, outcome_column), outcome_column, row)
+    return labels(kind, outcomes_of(design)[0][1], "supporting", **{kind: label})
 
 
 def _with_differences(parts: Mapping[str, Effects]) -> Effects:
