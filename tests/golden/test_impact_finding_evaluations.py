@@ -79,6 +79,7 @@ MORE = {
     },
     "instrument": {"balance.adjusted", "compliance.first_stage_f", "instrument.overidentification_p"},
     "uncontrolled": {"balance.adjusted", "identification.counterfactual"},
+    "seat-belt-series": {"series.periods", "series.durbin_watson"},
     "work-experience-matched": {"identification.specification_share"},
     "small-classes": ATTRITION,
     "hiv-results-incentives": ATTRITION,

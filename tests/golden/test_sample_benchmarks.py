@@ -27,6 +27,8 @@ ROWS_AND_UNITS = {
     "crop-insurance-sessions": (1410, 1410),
     "crop-insurance-peers": (1378, 1378),
     "job-training-before-after": (185, 185),
+    "work-experience-raw": (185 + 15_992, 185 + 15_992),
+    "seat-belt-series": (192, 192),
     "hiv-results-incentives": (2830, 2830),
     "organ-donation-active-choice": (27 * 6, 27),
     "quitting-smoking": (1566, 1566),

@@ -140,6 +140,49 @@ def test_segments_and_their_errors_are_statsmodels(tmp_path: Any, lags: int) -> 
     assert kind == "before_after"
 
 
+def _seasonal() -> pd.DataFrame:
+    """Four years of quarters before the start, two after, with a swing of the year."""
+    frame = _series()
+    return frame.assign(y=frame["y"] + np.tile([4.0, -1.0, -5.0, 2.0], PERIODS // 4))
+
+
+def test_seasons_are_dummies(tmp_path: Any) -> None:
+    frame = _seasonal()
+    found, _ = _found(frame, tmp_path, lags=2, seasons=4, **SERIES)
+    time, after = np.arange(PERIODS) - 14.0, (np.arange(PERIODS) >= 14).astype(float)
+    dummies = np.eye(4)[np.arange(PERIODS) % 4]
+    columns = np.column_stack([dummies, time, after, after * time])  # other coding: a level for each quarter
+    model = sm.OLS(frame["y"].to_numpy(), columns)
+    theirs = model.fit(cov_type="HAC", cov_kwds={"maxlags": 2, "use_correction": True}, use_t=True)
+    segments = found.tables["segments"].set_index("segment")
+    for place, name in ((4, "trend"), (5, "change_of_level"), (6, "change_of_trend")):
+        assert segments["estimate"][name] == pytest.approx(theirs.params[place], rel=1e-9)
+        assert segments["std_error"][name] == pytest.approx(theirs.bse[place], rel=1e-9)
+        assert segments["p_value"][name] == pytest.approx(theirs.pvalues[place], rel=1e-7)
+    assert segments["estimate"]["level"] == pytest.approx(theirs.params[:4].mean(), rel=1e-9)
+    assert any("4 seasons a year" in note for note in found.notes)
+
+
+def test_what_neighbours_share_is_durbin_and_watsons(tmp_path: Any) -> None:
+    from statsmodels.stats.stattools import durbin_watson
+
+    frame = _series()
+    found, _ = _found(frame, tmp_path, lags=1, **SERIES)
+    check = _checks(found)["series.durbin_watson"]
+    assert check.value == pytest.approx(durbin_watson(_peer(frame["y"].to_numpy(), 1).resid), rel=1e-9)
+    assert "Newey-West lags: 1" in check.detail
+    line = np.arange(PERIODS) * 2.0
+    flat, _ = _found(frame.assign(y=line), tmp_path, **SERIES)
+    assert _checks(flat)["series.durbin_watson"].status == "not_run"
+
+
+def test_seasons_of_a_short_series_are_refused(tmp_path: Any) -> None:
+    with pytest.raises(DataError) as caught:
+        _found(_series(), tmp_path, seasons=12, **SERIES)
+    assert caught.value.code == "E-IMP-387"
+    assert "14 periods before" in caught.value.found
+
+
 def test_another_series_is_taken_away(tmp_path: Any) -> None:
     frame = _series(other=True)
     found, kind = _found(frame, tmp_path, treatment="here", **SERIES)
@@ -233,6 +276,7 @@ def test_a_start_outside_the_series_is_refused(tmp_path: Any, start: str) -> Non
         ("E-SET-271", {"compared": "raw"}),
         ("E-SET-271", {"compared": "series", "time": "t"}),
         ("E-SET-272", {"compared": "raw", "treatment": "d", "lags": 2}),
+        ("E-SET-272", {"compared": "raw", "treatment": "d", "seasons": 4}),
         ("E-SET-272", {"compared": "before_after", "baseline_outcome": "b", "treatment": "d"}),
         ("E-SET-273", {"compared": "before_after", "baseline_outcome": "b", "outcomes": TWO}),
         ("E-SET-274", {"compared": "before_after", "baseline_outcome": "b", "blinded": True}),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from evaluation.settings.designs import Outcome, UncontrolledDesign
 
 FEWEST_PERIODS = 8  # on each side of the start (house): with fewer, even independent errors mislead the interval
+NOISE = 1e-20  # of the squares of the series; what is left below it is rounding
 TOO_SMALL = (
     "Newey-West errors with {lags} lags are too small for series like this: in simulations of 24 periods a true null "
     "was rejected in 15 % of the samples where errors were independent, in 29 % with an autocorrelation of .5."
@@ -185,12 +186,13 @@ def _series(sample: Sample, design: UncontrolledDesign) -> Uncontrolled:
         comparison=primary.y[~primary.after],
         weights=np.ones(int((~primary.after).sum())),
         balance=None,
-        checks=(*_missing(design), *_nobody_compared(), _fewest(primary)),
+        checks=(*_missing(design), *_nobody_compared(), _fewest(primary), primary.durbin_watson()),
         tables={"segments": primary.table(), "series": primary.points(sample)},
         notes=(
             f"No comparison group: {WITHOUT['series' if design.treatment is None else 'series_compared']}.",
             TOO_SMALL.format(lags=primary.lags),
             *_several_rows(primary),
+            *([f"{design.seasons} seasons a year are taken out, each alike in all years."] if design.seasons else []),
         ),
     )
 
@@ -208,7 +210,7 @@ def _fewest(found: _Segments) -> Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Segments:
-    """y_t = a + b (t - s) + [t >= s] (c + d (t - s)) + e_t.
+    """y_t = a + b (t - s) + [t >= s] (c + d (t - s)) + season_t + e_t; the seasons of a year sum to zero.
 
     Attributes:
         period: (T,) in order, without gaps; y: (T,) of the series, or of its distance from the other one.
@@ -228,13 +230,41 @@ class _Segments:
     def lags(self) -> int:
         return inference.default_lags(len(self.y)) if self.design.lags is None else int(self.design.lags)
 
-    def _block(self, contrast: Floats, rows: pd.DataFrame) -> Block:
+    def _columns(self) -> Floats:
+        """(T, 4 + seasons - 1): segments, then seasons as differences to their mean."""
         time = (self.period - self.start).astype(float)
         columns = np.column_stack([np.ones(len(time)), time, self.after, self.after * time])
+        count = self.design.seasons
+        if count is None:
+            return columns
+        code = np.arange(len(time)) % count
+        return np.hstack([columns, np.eye(count)[code][:, :-1] - (code == count - 1)[:, None]])
+
+    def _block(self, contrast: Floats, rows: pd.DataFrame) -> Block:
+        columns = self._columns()
         names = ["level", "trend", "change of level", "change of trend"]
-        effects = weighted_least_squares(self.y, columns, names).to_effects(contrast, rows, units=pd.Index(self.period))
-        covariance = inference.newey_west(effects, self.lags, coefficients=4)
+        names += [f"season {k}" for k in range(1, columns.shape[1] - 3)]
+        padded = np.pad(np.atleast_2d(contrast), ((0, 0), (0, columns.shape[1] - 4)))
+        effects = weighted_least_squares(self.y, columns, names).to_effects(padded, rows, units=pd.Index(self.period))
+        covariance = inference.newey_west(effects, self.lags, coefficients=columns.shape[1])
         return Block(effects=effects, kind="newey_west", covariance=covariance)
+
+    def _fitted(self) -> Floats:
+        columns = self._columns()
+        return np.asarray(columns @ np.linalg.lstsq(columns, self.y, rcond=None)[0])
+
+    def durbin_watson(self) -> Check:
+        """Σ(e_t - e_{t-1})²/Σe_t²: near 2 without dependence between neighbours, towards 0 with it.
+
+        Source: Durbin and Watson (1950), *Biometrika* 37.
+        """
+        name, left = "series.durbin_watson", self.y - self._fitted()
+        square = float(left @ left)
+        if square <= NOISE * float(self.y @ self.y):
+            return checks.not_run(name, "the lines leave nothing")
+        value = float(np.sum(np.diff(left) ** 2)) / square
+        detail = f"{value:.2f}, 2 where neighbouring periods do not depend on one another; Newey-West lags: {self.lags}"
+        return checks.measured(name, value, detail)
 
     def change(self) -> Block:
         """Mean over the periods from the start on of what is above the earlier trend."""
@@ -257,11 +287,8 @@ class _Segments:
 
     def points(self, sample: Sample) -> pd.DataFrame:
         """The series as it was, with its lines."""
-        time = (self.period - self.start).astype(float)
-        columns = np.column_stack([np.ones(len(time)), time, self.after, self.after * time])
         names = [sample.period_labels.get(int(when), int(when)) for when in self.period]
-        line = columns @ np.linalg.lstsq(columns, self.y, rcond=None)[0]
-        return pd.DataFrame({"period": names, "value": self.y, "after": self.after, "line": line})
+        return pd.DataFrame({"period": names, "value": self.y, "after": self.after, "line": self._fitted()})
 
 
 def _segments(sample: Sample, design: UncontrolledDesign, column: str, outcome: Outcome) -> _Segments:
@@ -285,6 +312,7 @@ def _segments(sample: Sample, design: UncontrolledDesign, column: str, outcome: 
             expected=f"at least {FEWEST_PERIODS} of each",
             fix="check time and start, add periods, or compare means: compared: before_after",
         )
+    _require_whole_years(design, sides)
     return _Segments(
         design=design,
         outcome=outcome,
@@ -294,6 +322,18 @@ def _segments(sample: Sample, design: UncontrolledDesign, column: str, outcome: 
         after=after,
         start=start,
     )
+
+
+def _require_whole_years(design: UncontrolledDesign, sides: tuple[int, int]) -> None:
+    """Seasons are told from trend and start by repetition: two years before, one after."""
+    if design.seasons is not None and (sides[0] < 2 * design.seasons or sides[1] < design.seasons):
+        raise DataError(
+            code="E-IMP-387",
+            what="seasons need two years before the start of a series and one after it",
+            found=f"{sides[0]} periods before and {sides[1]} from the start on, {design.seasons} a year",
+            expected=f"at least {2 * design.seasons} before and {design.seasons} after",
+            fix="add periods, name fewer seasons (quarters instead of months), or leave seasons out",
+        )
 
 
 def _require_every_period(period: np.ndarray, sample: Sample) -> None:

@@ -11,8 +11,8 @@ from evaluation.settings.fields import Column, Columns, Integer, Scalar, refusal
 # What each comparison needs, and what it has no use for.
 NEEDED = {"before_after": ("baseline_outcome",), "raw": ("treatment",), "series": ("time", "start")}
 UNUSED = {
-    "before_after": ("treatment", "time", "start", "lags"),
-    "raw": ("baseline_outcome", "time", "start", "lags"),
+    "before_after": ("treatment", "time", "start", "lags", "seasons"),
+    "raw": ("baseline_outcome", "time", "start", "lags", "seasons"),
     "series": ("baseline_outcome",),
 }
 
@@ -29,6 +29,7 @@ class UncontrolledDesign(Design):
         time: column of periods (series).
         start: first treated period, as `time` writes it (series).
         lags: of the Newey-West errors (series); 4 (T/100)^(2/9) rounded down if None.
+        seasons: periods a year, where each has a level of its own (series): 12 for months, 4 for quarters.
     """
 
     method: Literal["uncontrolled"] = "uncontrolled"
@@ -37,6 +38,7 @@ class UncontrolledDesign(Design):
     time: Column | None = None
     start: Scalar | None = None
     lags: Annotated[Integer, Field(ge=0)] | None = None
+    seasons: Annotated[Integer, Field(ge=2)] | None = None
     compared: Literal["before_after", "raw", "series"]
 
     subgroups: ClassVar[Columns] = ()
