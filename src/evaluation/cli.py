@@ -35,6 +35,8 @@ check_app = typer.Typer(
 app.add_typer(check_app, name="check")
 new_app = typer.Typer(no_args_is_help=True, help="Begin something: write what it needs, over nothing that is there.")
 app.add_typer(new_app, name="new")
+plan_app = typer.Typer(no_args_is_help=True, help="Freeze a plan before outcomes are opened; see what differs from it.")
+app.add_typer(plan_app, name="plan")
 
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", help="Evaluations; all of params.yaml if none is named.")
@@ -351,6 +353,33 @@ def new_innovation(
     request = scaffold.asked(innovation, filled, blinded=blinded, **words)
     made = scaffold.plan(request)
     print((made if dry_run else scaffold.write(made)).in_words())
+
+
+@plan_app.command("freeze", epilog="Example: evaluation plan freeze garage")
+def plan_freeze(evaluation_id: Annotated[str, typer.Argument(metavar="ID", help="A blinded evaluation.")]) -> None:
+    """Keep the plan of a blinded evaluation, and say the line of params.yaml that makes it binding."""
+    from evaluation.pipeline import registration
+
+    _use_our_project()
+    print(registration.freeze(evaluation_id))
+
+
+@plan_app.command("status", epilog="Example: evaluation plan status garage --json")
+def plan_status(
+    evaluation_id: Annotated[str, typer.Argument(metavar="ID", help="An evaluation of params.yaml.")],
+    as_json: Json = False,
+) -> None:
+    """Whether an evaluation is as its plan was frozen, and what differs."""
+    from dataclasses import asdict
+
+    from evaluation.pipeline import registration
+
+    _use_our_project()
+    found = registration.status(evaluation_id)
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        print(found.in_words())
 
 
 @app.command(epilog="Examples: evaluation calibrate · evaluation calibrate --worlds W1,W6 --level 1 --repetitions 500")

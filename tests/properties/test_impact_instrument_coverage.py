@@ -1,6 +1,6 @@
 """How often intervals by one instrument hold the truth: by the standard error, tF and Anderson-Rubin.
 
-The default run repeats two designs 200 times. The slow run makes the table of docs/coverage.md:
+The default run repeats two designs 60 to 100 times. The slow run makes the table of docs/coverage.md:
 
     python3 run.py test -m slow tests/properties/test_impact_instrument_coverage.py
 
@@ -59,7 +59,7 @@ def simulate(strength: float, endogeneity: float, repetitions: int) -> dict[str,
     length: dict[str, list[float]] = {how: [] for how in HOW}
     for seed in np.random.SeedSequence(SEED).spawn(repetitions):
         frame = drawn(np.random.default_rng(seed), strength, endogeneity)
-        rows = instrument.estimate(replace(sample, frame=frame), design).tables["intervals"]
+        rows = intervals(replace(sample, frame=frame), design)
         for how in HOW:
             part = rows[rows["interval"] == how]
             held[how].append(bool(((part["low"] <= TRUTH) & (part["high"] >= TRUTH)).any()))
@@ -74,15 +74,26 @@ def simulate(strength: float, endogeneity: float, repetitions: int) -> dict[str,
     }
 
 
+def intervals(sample: Sample, design: InstrumentDesign) -> pd.DataFrame:
+    """The table `intervals` of a finding, without the rest of it."""
+    case = instrument._Case.of(sample, design, "outcome_1", design.primary)
+    return instrument._intervals(case, instrument._Stages.of(case), 0.95)
+
+
+def test_the_table_is_that_of_the_finding() -> None:
+    sample, design = prepared()
+    pd.testing.assert_frame_equal(intervals(sample, design), instrument.estimate(sample, design).tables["intervals"])
+
+
 def test_intervals_cover_smoke() -> None:
     """A weak instrument with errors that are nearly the same: the usual interval fails, the others do not."""
-    weak = simulate(STRENGTHS["mean F 3"], 0.95, 200)
-    # 200 repetitions with 95 % cover 180 to 199 times with probability .998 (binomial)
-    assert weak["tF"]["covered"] >= 0.9
-    assert weak["Anderson-Rubin"]["covered"] >= 0.9
+    weak = simulate(STRENGTHS["mean F 3"], 0.95, 100)
+    # 100 repetitions with 95 % cover 87 to 100 times with probability .999 (binomial)
+    assert weak["tF"]["covered"] >= 0.87
+    assert weak["Anderson-Rubin"]["covered"] >= 0.87
     assert weak["standard"]["covered"] < 0.93
-    strong = simulate(STRENGTHS["mean F 200"], 0.95, 100)
-    assert min(strong[how]["covered"] for how in HOW) >= 0.87  # 100 repetitions: 87 to 100 with probability .999
+    strong = simulate(STRENGTHS["mean F 200"], 0.95, 60)
+    assert min(strong[how]["covered"] for how in HOW) >= 0.83  # 60 repetitions: 50 or more with probability .999
     assert strong["tF"]["median_length"] == pytest.approx(strong["standard"]["median_length"], rel=1e-12)
 
 

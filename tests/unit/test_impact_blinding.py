@@ -1,5 +1,6 @@
 """Blinded evaluations: outcomes change places within blocks, nothing else moves, and nobody grades them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
+from typer.testing import CliRunner
 
-from evaluation.errors import StaleError
+from evaluation import cli
+from evaluation.errors import ParametersError, StaleError
 from evaluation.evidence import grading, record, rubric
-from evaluation.impact import finding
+from evaluation.impact import checks, finding
+from evaluation.pipeline import registration
 from evaluation.sample import blinding, prepare, read, write
 from evaluation.settings.designs import DESIGNS
+from evaluation.settings.params import read_design
 
 
 def _drawn(n: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -150,3 +156,120 @@ def test_the_sample_is_blind_from_the_moment_it_is_made(tmp_path: Path, project:
     values, treated = kept.frame["outcome_1"], kept.frame["treated"]
     difference = values[treated].mean() - values[~treated].mean()
     assert finding.estimate(kept, design).headline["estimate"] == pytest.approx(difference)  # not permuted again
+
+
+@pytest.mark.parametrize("method", ["experiment", "matching", "weighting"])
+def test_a_planted_effect_is_found_again(arms: Any, method: str) -> None:
+    """The difference between two blinded runs is exactly what was planted; the truth of 5 is in neither."""
+    outcome, treated = _drawn()
+    covariates = {"x": np.random.default_rng(4).normal(size=400)}
+    without, planted = (
+        finding.estimate(*arms(method, outcome, treated, covariates, blinded=True, planted=size), seed=1)
+        for size in (None, 2.0)
+    )
+    assert planted.headline["estimate"] - without.headline["estimate"] == pytest.approx(2.0, abs=1e-9)
+    assert abs(planted.headline["estimate"] - 2.0) < 1.5  # five standard errors, as above
+    assert planted.notes[1] == "An effect of 2 was planted in y."
+
+
+def test_an_effect_is_planted_from_the_start_on(panel: Any) -> None:
+    sample, design = panel(_panel(), blinded=True, planted=7.0)
+    mixed = blinding.blind(sample, design).frame
+    plain = blinding.permuted(sample, blinding.seed_of(design.id)).frame
+    added = mixed["outcome_1"] - plain["outcome_1"]
+    exposed = (mixed["cohort"].fillna(99).astype(int) <= mixed["period"]).to_numpy()
+    np.testing.assert_allclose(added[exposed], 7.0, atol=1e-12)
+    assert (added[~exposed] == 0).all()
+    found = finding.estimate(sample, design, seed=1)
+    without = finding.estimate(sample, design.model_copy(update={"planted": None}), seed=1)
+    assert found.headline["estimate"] - without.headline["estimate"] == pytest.approx(7.0, abs=1e-8)
+
+
+def test_an_effect_is_planted_by_what_was_received() -> None:
+    frame = pd.DataFrame({"received": [0.0, 0.5, 2.0], "treated": [False, False, True]})
+    assert blinding._exposed(frame).tolist() == [0.0, 0.5, 2.0]
+
+
+def test_an_effect_cannot_be_planted_in_open_outcomes(arms: Any) -> None:
+    with pytest.raises(ValidationError, match="E-SET-345"):
+        arms("experiment", *_drawn(), planted=1.0)
+
+
+# plans ----------------------------------------------------------------------------------------------------------------
+
+PARAMS = """
+seed: 1
+evaluations:
+  garage:
+    role: decision
+    innovation: garages-solidaires
+    data: {file: rows.csv}
+    method: experiment
+    blinded: true
+    outcomes:
+      - {column: y, role: primary, unit: points, better: higher, smallest_effect: 1}
+    treatment: d
+"""
+
+
+def _plan(project: Any, text: str = PARAMS) -> Any:
+    return project(text)
+
+
+def test_a_frozen_plan_makes_a_finding_confirmatory_until_it_changes(project: Any) -> None:
+    root = _plan(project)
+    assert registration.status("garage").state == "open"
+    told = registration.freeze("garage")
+    line = next(line for line in told.splitlines() if line.strip().startswith("frozen:"))
+    opened = PARAMS.replace("    blinded: true\n", line + "\n")
+    (root / "params.yaml").write_text(opened, encoding="utf-8")
+    assert registration.status("garage").in_words() == "garage: as planned; outcomes are open."
+    assert _registered(root) == 0.0
+    (root / "params.yaml").write_text(opened.replace("smallest_effect: 1", "smallest_effect: 0.1"), encoding="utf-8")
+    found = registration.status("garage")
+    assert found.state == "deviated"
+    assert "outcomes: planned" in found.differences[0]
+    assert "'smallest_effect': 0.1" in found.differences[0]
+    assert _registered(root) == 1.0
+    registration.kept_plan("garage").unlink()
+    assert "is missing" in registration.status("garage").differences[0]
+
+
+def _registered(root: Any) -> float:
+    found = {check.check: check for check in checks.unmeasured(read_design("garage", root))}
+    return float(found["registration.plan"].value)
+
+
+def test_a_plan_cannot_be_frozen_with_open_eyes_or_twice(project: Any) -> None:
+    root = _plan(project, PARAMS.replace("blinded: true", "blinded: false"))
+    with pytest.raises(ParametersError) as caught:
+        registration.freeze("garage")
+    assert caught.value.code == "E-CLI-060"
+    (root / "params.yaml").write_text(PARAMS, encoding="utf-8")
+    first = registration.freeze("garage")
+    assert registration.freeze("garage") == first  # the same plan: nothing changes
+    (root / "params.yaml").write_text(PARAMS.replace("smallest_effect: 1", "smallest_effect: 2"), encoding="utf-8")
+    with pytest.raises(ParametersError) as caught:
+        registration.freeze("garage")
+    assert caught.value.code == "E-CLI-061"
+
+
+def test_planting_opening_and_freezing_are_no_change_of_the_plan(project: Any) -> None:
+    root = _plan(project)
+    before = read_design("garage", root).plan_sha256()
+    planted = PARAMS.replace("blinded: true", "blinded: true\n    planted: 3")
+    (root / "params.yaml").write_text(planted, encoding="utf-8")
+    assert read_design("garage", root).plan_sha256() == before
+
+
+def test_the_command_line_freezes_and_tells(project: Any) -> None:
+    _plan(project)
+    run = CliRunner().invoke(cli.app, ["plan", "freeze", "garage"])
+    assert run.exit_code == 0, run.output
+    assert "frozen: " in run.stdout
+    told = CliRunner().invoke(cli.app, ["plan", "status", "garage", "--json"])
+    assert json.loads(told.stdout) == {"evaluation": "garage", "state": "open", "blinded": True, "differences": []}
+    assert (
+        "no plan was frozen; outcomes are still blinded"
+        in CliRunner().invoke(cli.app, ["plan", "status", "garage"]).stdout
+    )

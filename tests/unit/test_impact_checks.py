@@ -230,7 +230,7 @@ def test_an_unknown_source_is_not_run(source: str) -> None:
 
 
 def _design(method: str, *, role: str = "benchmark", public: bool = True) -> SimpleNamespace:
-    return SimpleNamespace(method=method, role=role, public=public)
+    return SimpleNamespace(frozen=None, method=method, role=role, public=public)
 
 
 def test_data_of_ones_own_are_not_excused_from_a_plan() -> None:

@@ -268,7 +268,17 @@ def unmeasured(design: Design, known: Collection[str] = ()) -> Iterator[Check]:
         yield not_run("identification.sensitivity", "sensitivity to hidden factors is not computed in this version")
     yield not_run("interference.displacement", "whether the comparison group was affected is not in the data")
     yield not_run("independence.evaluator", "who evaluated is not in the data")
-    if design.role == "benchmark" and design.public:
+    if design.frozen is not None:
+        yield _planned(design)
+    elif design.role == "benchmark" and design.public:
         yield not_applicable("registration.plan", "public data that others published, analysed again")
     else:
         yield not_run("registration.plan", "no analysis plan was frozen before the data were opened")
+
+
+def _planned(design: Design) -> Check:
+    """0 where the evaluation is as its plan was frozen, 1 where it differs."""
+    name = "registration.plan"
+    if design.frozen == design.plan_sha256():
+        return measured(name, 0.0, "as in the plan that was frozen before outcomes were opened")
+    return measured(name, 1.0, "differs from the frozen plan: `evaluation plan status` says in what")

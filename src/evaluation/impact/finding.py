@@ -29,7 +29,7 @@ from evaluation.impact.checks import Check
 from evaluation.impact.covariates import Floats
 from evaluation.impact.cross_section import clusters_of
 from evaluation.impact.finding_parts import Parts, mean_and_sd
-from evaluation.sample.blinding import NOTE, permuted, seed_of
+from evaluation.sample.blinding import NOTE, blind
 
 if TYPE_CHECKING:
     from evaluation.impact.effects import Effects
@@ -104,7 +104,7 @@ def estimate(sample: Sample, design: Design, *, seed: int = 0) -> Finding:
             found=design.method,
             expected=", ".join(METHODS),
         )
-    sample = permuted(sample, seed_of(design.id)) if design.blinded and not sample.blinded else sample
+    sample = blind(sample, design) if design.blinded and not sample.blinded else sample
     parts = finding_sensitivity.added(method(sample, design, seed), sample, design)
     parts = finding_negative.added(parts, sample, design, seed, method)
     parts = finding_specifications.added(parts, sample, design, seed)
@@ -119,8 +119,17 @@ def estimate(sample: Sample, design: Design, *, seed: int = 0) -> Finding:
         sample=_sample(sample, parts, counts),
         checks=(*parts.checks, *_common_checks(sample, design, parts, effects, spread, counts)),
         tables=dict(parts.tables),
-        notes=(*([NOTE] if design.blinded else ()), *parts.notes, *_reasons(parts.rows)),
+        notes=(*_blinded(design), *parts.notes, *_reasons(parts.rows)),
     )
+
+
+def _blinded(design: Design) -> list[str]:
+    if not design.blinded:
+        return []
+    planted = (
+        [] if design.planted is None else [f"An effect of {design.planted:g} was planted in {design.primary.name}."]
+    )
+    return [NOTE, *planted]
 
 
 # what all methods share -----------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evaluation.sample.model import Sample
+from evaluation.settings.designs import Design
 
 STAMP = "AVEUGLE / BLINDED"
 NOTE = f"{STAMP}: outcomes were permuted within the blocks of the design. No number here is a result; do not quote it."
@@ -26,6 +27,30 @@ Rows = NDArray[np.intp]
 def seed_of(evaluation_id: str) -> int:
     """The seed that an evaluation is blinded with: the same wherever and whenever its sample is made."""
     return int(hashlib.sha256(evaluation_id.encode()).hexdigest()[:8], 16)
+
+
+def blind(sample: Sample, design: Design) -> Sample:
+    """The sample of a blinded evaluation: outcomes permuted, and an effect planted where the design wants one.
+
+    What is planted is added to the primary outcome of treated rows (over time: from their start on), times the
+    treatment received where the design has one, so that the estimator must find it again.
+    """
+    mixed = permuted(sample, seed_of(design.id))
+    if design.planted is None:
+        return mixed
+    column = f"outcome_{design.outcomes.index(design.primary) + 1}"
+    with_effect = mixed.frame[column] + design.planted * _exposed(mixed.frame)
+    return replace(mixed, frame=mixed.frame.assign(**{column: with_effect}))
+
+
+def _exposed(frame: pd.DataFrame) -> NDArray[np.float64]:
+    """(n,) how much of the treatment a row has."""
+    if "received" in frame:
+        return np.asarray(frame["received"], dtype=float)
+    if "cohort" in frame:
+        start = frame["cohort"].astype("Float64").to_numpy(dtype=float, na_value=np.inf)
+        return np.asarray(frame["period"].to_numpy(dtype=float) >= start, dtype=float)
+    return np.asarray(frame["treated"], dtype=float)
 
 
 def permuted(sample: Sample, seed: int) -> Sample:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from evaluation import store
 from evaluation.errors import DataError
-from evaluation.sample.blinding import permuted, seed_of
+from evaluation.sample.blinding import blind
 from evaluation.sample.codebook import codebook
 from evaluation.sample.columns import covariate, ordered, probability, read_arm, weight
 from evaluation.sample.joins import combine
@@ -89,7 +89,7 @@ def prepare(design: Design, *, root: Path | None = None, files: Sequence[Path] |
         notes=(*rows.notes, *(roster.notes if roster else ())),
         roster=roster.frame if roster else None,
     )
-    return permuted(made, seed_of(design.id)) if design.blinded else made
+    return blind(made, design) if design.blinded else made
 
 
 def _sha256(data: str, roster: RosterRead | None) -> str:

@@ -1,5 +1,7 @@
 """What the designs of all methods share, and what their fields ask of one another."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -15,12 +17,14 @@ from evaluation.settings.fields import (
     Integer,
     Number,
     Slug,
+    Text,
     listed,
     one_or_many,
     refusal,
 )
 from evaluation.settings.specifications import Specifications, fitting
 
+OUTSIDE_THE_PLAN = ("blinded", "frozen", "planted")  # fields that say how far the plan has come
 Role = Literal["benchmark", "decision"]
 BY_UNIT = ("experiment", "matching", "weighting")  # methods whose units are treated or not, once for all
 StdError = Literal["hc0", "hc1", "hc2", "hc3", "cr0", "cr1", "cr2", "cr3", "abadie_imbens", "pairs", "influence"]
@@ -109,6 +113,8 @@ class Design(Frozen):
         inference: overrides of the method's default.
         missing: what to do with rows that lack a value the method needs.
         blinded: outcomes are permuted until the plan is frozen, so that notebooks are debugged without the answer.
+        planted: effect added to the permuted primary outcome of the treated, so that its recovery can be watched.
+        frozen: hash of the plan (`evaluation plan freeze`); a finding that differs from it is not as planned.
         negative_controls: outcomes and exposures between which and the treatment, or the outcome, there is no effect.
         specifications: defensible variants of the design, by axis, that the specification curve runs; none if None.
     """
@@ -128,6 +134,8 @@ class Design(Frozen):
     inference: Inference = Inference()
     missing: Literal["drop", "error"] = "drop"
     blinded: Flag = False
+    planted: Annotated[Number | None, Field(validate_default=True)] = None
+    frozen: Annotated[Text, Field(pattern="^[0-9a-f]{64}$")] | None = None
     negative_controls: NegativeControls = NegativeControls()
     specifications: Specifications | None = None
 
@@ -150,6 +158,27 @@ class Design(Frozen):
         """All fields, defaults included, as plain data with sorted keys: what an evaluation's fingerprint hashes."""
         fields = self.model_dump(mode="json")
         return {key: _sorted(fields[key]) for key in sorted(fields)}
+
+    def plan(self) -> dict[str, Any]:
+        """What is planned: all parameters but those that say how far the plan has come."""
+        return {key: value for key, value in self.parameters().items() if key not in OUTSIDE_THE_PLAN}
+
+    def plan_sha256(self) -> str:
+        """Hash of the plan."""
+        text = json.dumps(self.plan(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @field_validator("planted")
+    @classmethod
+    def _planted_where_blinded(cls, planted: float | None, info: ValidationInfo) -> float | None:
+        if planted is not None and not info.data.get("blinded"):
+            raise refusal(
+                "E-SET-345",
+                "an effect is planted in permuted outcomes only",
+                found=f"planted: {planted:g} with blinded: false",
+                expected="blinded: true, or no planted effect",
+            )
+        return planted
 
     @field_validator("data")
     @classmethod
