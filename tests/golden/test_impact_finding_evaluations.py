@@ -40,6 +40,7 @@ DIAGNOSTICS = {
     "pretrend.detectable_bias",
     "pretrend.equivalence_bound",
     "sensitivity.smoothness_breakdown",
+    "sensitivity.trend_beyond_smallest",
     "placebo.dates_p",
     "robustness.leave_one_cohort",
     "robustness.leave_one_cluster",

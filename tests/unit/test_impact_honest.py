@@ -224,6 +224,20 @@ def test_breakdown_is_where_the_interval_meets_zero():
         assert "parallel trends up to" in found.detail
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_breakdown_against_the_smallest_effect_is_where_the_interval_meets_it(sign):
+    effects = sign * np.array([0.05, -0.1, 0.1, 1.0, 1.2])
+    study = honest.EventStudy.of(effects, 0.02 * (np.eye(5) + 1), 3)
+    for restriction in ("relative_magnitudes", "smoothness"):
+        found = honest.breakdown(study, restriction, smallest=0.3)
+        for factor, beyond in ((0.999, True), (1.001, False)):
+            interval = getattr(honest, restriction)(study, found.value * factor)
+            assert (min(sign * interval.low, sign * interval.high) > 0.3) is beyond
+        assert 0 < found.value < honest.breakdown(study, restriction).value
+        assert "effects of at most 0.3" in found.detail
+    assert honest.breakdown(study, smallest=1.2).value == 0  # the effect itself is 1.1
+
+
 def test_breakdown_of_nothing_and_of_everything():
     noise = honest.EventStudy.of([0.1, 0.1], np.eye(2), 1)
     assert honest.breakdown(noise).value == 0

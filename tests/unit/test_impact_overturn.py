@@ -216,6 +216,15 @@ def test_a_group_left_out_is_read_as_a_multiple_of_its_change() -> None:
     assert rows["single_cluster", "reach_zero"].unbounded
 
 
+def test_trends_that_make_an_effect_too_small_have_a_row_of_their_own() -> None:
+    checks = _checks(
+        measured("identification.sensitivity", 1.5, ""), measured("sensitivity.trend_beyond_smallest", 0.5, "")
+    )
+    rows = _rows(_case("did", checks=checks))
+    assert rows["trend_departure", "lose_significance"].value == 1.5
+    assert rows["trend_departure", "below_smallest_effect"].value == 0.5
+
+
 def test_bandwidths_by_hand() -> None:
     # effect 3, at other bandwidths 2 and 3.5: largest change 1
     curve = pd.DataFrame({"bandwidth": [1.0, 2.0, 4.0], "estimate": [2.0, 3.0, 3.5]})

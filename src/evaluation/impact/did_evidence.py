@@ -162,6 +162,9 @@ def _power(case: _Case, effects: Effects, joint: Check) -> tuple[Check, list[Che
 # departures from parallel trends --------------------------------------------------------------------------------------
 
 
+BEYOND_SMALLEST = "sensitivity.trend_beyond_smallest"
+
+
 def _honest(case: _Case) -> _Found:
     names = {"relative_magnitudes": "identification.sensitivity", "smoothness": "sensitivity.smoothness_breakdown"}
     if isinstance(case.universal, str):
@@ -171,11 +174,14 @@ def _honest(case: _Case) -> _Found:
     except EvaluationError as error:
         return [checks.not_run(name, error.what) for name in names.values()], {}
     found = [_breakdown(study, restriction, name) for restriction, name in names.items()]
+    size = case.design.primary.smallest_effect
+    if size:
+        found.append(_breakdown(study, "relative_magnitudes", BEYOND_SMALLEST, smallest=size))
     return found, {} if study.reason else {"honest": _fans(study)}
 
 
-def _breakdown(study: honest.EventStudy, restriction: Any, name: str) -> Check:
-    value = honest.breakdown(study, restriction)
+def _breakdown(study: honest.EventStudy, restriction: Any, name: str, *, smallest: float = 0.0) -> Check:
+    value = honest.breakdown(study, restriction, smallest=smallest)
     if value.reason:
         return checks.not_run(name, value.reason)
     return checks.measured(name, min(value.value, UNBOUNDED), value.detail)

@@ -206,6 +206,9 @@ def _proportional_selection(case: Case) -> Iterator[Overturn]:
 def _trend(case: Case) -> Iterator[Overturn]:
     """How far trends may depart from parallel ones before the interval holds zero."""
     yield from _from_check(case, SENSITIVITY, "trend_departure", "lose_significance", benchmark=1.0, judged=True)
+    yield from _from_check(
+        case, "sensitivity.trend_beyond_smallest", "trend_departure", "below_smallest_effect", benchmark=1.0
+    )
     yield from _from_check(case, "sensitivity.smoothness_breakdown", "trend_bend", "lose_significance")
 
 

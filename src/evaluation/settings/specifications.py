@@ -43,6 +43,8 @@ FIXED = frozenset(
         "territory",
         "missing",
         "blinded",
+        "planted",
+        "frozen",
         "negative_controls",
         "specifications",
         "inference",

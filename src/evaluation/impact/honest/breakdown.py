@@ -46,13 +46,21 @@ class Breakdown:
     detail: str
 
 
-def breakdown(study: EventStudy, restriction: Restriction = "relative_magnitudes", level: float = 0.95) -> Breakdown:
+def breakdown(
+    study: EventStudy, restriction: Restriction = "relative_magnitudes", level: float = 0.95, *, smallest: float = 0.0
+) -> Breakdown:
     """The largest bound at which zero is excluded, by doubling and halving.
+
+    Args:
+        study: the effects.
+        restriction: on departures from parallel trends.
+        level: probability of the intervals.
+        smallest: a size that the effect must exceed, on the side of its estimate, in the place of zero.
 
     Source: Rambachan and Roth (2023), section 2.4 ("breakdown" value).
     """
     require_level(level)
-    value = float("nan") if study.reason else _largest_excluding_zero(study, restriction, level)
+    value = float("nan") if study.reason else _largest_excluding(study, restriction, level, smallest)
     return Breakdown(
         restriction=restriction,
         value=value,
@@ -60,7 +68,7 @@ def breakdown(study: EventStudy, restriction: Restriction = "relative_magnitudes
         n_before=study.n_before,
         level=level,
         reason=study.reason,
-        detail=_sentence(study, restriction, value, level),
+        detail=_sentence(study, restriction, value, level, smallest),
     )
 
 
@@ -79,10 +87,10 @@ def fan(
     )
 
 
-def _largest_excluding_zero(study: EventStudy, restriction: Restriction, level: float) -> float:
-    excludes = _zero_test(study, restriction, level)
+def _largest_excluding(study: EventStudy, restriction: Restriction, level: float, smallest: float) -> float:
+    excludes = _test(study, restriction, level, float(np.copysign(smallest, study.effect)))
     unit = 1.0 if restriction == "relative_magnitudes" else study.std_error
-    if not excludes(0.0):
+    if abs(study.effect) <= smallest or not excludes(0.0):
         return 0.0
     low, high = 0.0, unit / 8
     while excludes(high):
@@ -95,19 +103,19 @@ def _largest_excluding_zero(study: EventStudy, restriction: Restriction, level: 
     return low
 
 
-def _zero_test(study: EventStudy, restriction: Restriction, level: float) -> Callable[[float], bool]:
-    """Whether the interval of a bound excludes zero; relative magnitudes need no interval for it."""
+def _test(study: EventStudy, restriction: Restriction, level: float, effect: float) -> Callable[[float], bool]:
+    """Whether the interval of a bound excludes an effect; relative magnitudes need no interval for it."""
     if restriction == "relative_magnitudes":
-        return lambda bound: not Family.of(study, bound, 1 - level).possible(np.zeros(1))[0]
+        return lambda bound: not Family.of(study, bound, 1 - level).possible(np.array([effect]))[0]
 
     def excludes(bound: float) -> bool:
         interval = smoothness(study, bound, level)
-        return not interval.low <= 0 <= interval.high
+        return not interval.low <= effect <= interval.high
 
     return excludes
 
 
-def _sentence(study: EventStudy, restriction: Restriction, value: float, level: float) -> str:
+def _sentence(study: EventStudy, restriction: Restriction, value: float, level: float, smallest: float) -> str:
     if study.reason:
         return f"No breakdown value: {study.reason}."
     what = (
@@ -115,11 +123,14 @@ def _sentence(study: EventStudy, restriction: Restriction, value: float, level: 
         if restriction == "relative_magnitudes"
         else f"bends of {value:.4g} from one period to the next"
     )
+    against = "zero" if smallest == 0 else f"effects of at most {smallest:.4g}"
     if value == 0:
-        return f"The effect {study.effect:.4g} is not told apart from zero even under parallel trends ({level:.0%})."
+        return (
+            f"The effect {study.effect:.4g} is not told apart from {against} even under parallel trends ({level:.0%})."
+        )
     if not np.isfinite(value):
-        return f"The effect {study.effect:.4g} is told apart from zero under every bound tried ({level:.0%})."
+        return f"The effect {study.effect:.4g} is told apart from {against} under every bound tried ({level:.0%})."
     return (
-        f"The effect {study.effect:.4g} is told apart from zero for departures from "
+        f"The effect {study.effect:.4g} is told apart from {against} for departures from "
         f"parallel trends up to {what} ({level:.0%})."
     )
