@@ -15,18 +15,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from evaluation.impact.did_cells import Arm, NotIdentified, compare, comparison_factor, cross_section_cell
+from evaluation.impact.did_cells import Arm, Compared, NotIdentified, compare, comparison_factor, cross_section_cell
 from evaluation.impact.did_grid import Grid
 from evaluation.impact.did_rows import Rows
 from evaluation.impact.influence import Atoms, Block, Influence
 from evaluation.impact.regression import Factor
+from evaluation.impact.threads import in_order
 
 Array = np.ndarray
+
+SHARED = 100_000  # outcomes from which it is worth sharing the cells among processors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,12 +293,20 @@ def by_cells(panel: Panel, cells: Sequence[Cell], estimator: str) -> Estimates:
     store = Store.of(panel, cells)
     levels = np.ascontiguousarray(panel.grid.y[panel.order].T)
     factors: dict[tuple[Any, ...], Factor | NotIdentified] = {}
-    for (cohort, comparison, *periods), positions in shared.items():
+    one_at_a_time = Lock()
+
+    def compared(call: tuple[tuple[Any, ...], list[int]]) -> Compared | NotIdentified:
+        (cohort, comparison, *periods), positions = call
         chosen = [cells[k] for k in positions]
         focal, others = (_arm(panel, levels, who, periods, chosen) for who in ((cohort,), comparison))
-        if (key := (comparison, *periods)) not in factors and estimator != "inverse_probability":
-            factors[key] = comparison_factor(others.x, others.w, panel.grid.names)
-        found = compare(focal, others, estimator=estimator, names=panel.grid.names, factor=factors.get(key))
+        key = (comparison, *periods)
+        with one_at_a_time:  # cohorts that share their comparison share its regression
+            if key not in factors and estimator != "inverse_probability":
+                factors[key] = comparison_factor(others.x, others.w, panel.grid.names)
+        return compare(focal, others, estimator=estimator, names=panel.grid.names, factor=factors.get(key))
+
+    results = in_order(compared, shared.items(), worth=levels.size > SHARED)
+    for ((cohort, comparison, *_), positions), found in zip(shared.items(), results, strict=True):
         if isinstance(found, NotIdentified):
             store.miss(positions, found)
         else:

@@ -10,22 +10,19 @@ multiply C, and second moments of the atoms are computed once for all estimates 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from evaluation.impact.threads import in_order
+
 Array = np.ndarray
 
 NOISE = 1e-12  # of the scale of the outcome; below this an influence is rounding error of an exact fit
-AT_A_TIME = 4096  # units of a product with random weights: their part of both tables stays in the cache
-SHARED = 1 << 21  # random weights from which their product is worth sharing among processors
-PARTS = 4  # of the units, each summed by itself and then added in order: the number of processors changes no number
+AT_A_TIME = 2048  # units of a product with random weights: their part of both tables stays in the cache
 CANCELLED = 1e-5  # of a sum of squares without its signs; less is left: it is computed again, unit by unit
 
 
@@ -179,13 +176,14 @@ class Influence:
         In single precision a sum is off by some 10⁻⁷ of the length of ψ, in half the time: enough for random weights.
         """
         parts = [self._lean(block, precision) for block in self.atoms.blocks]
-        sums = []
-        for table in weights:
+
+        def summed(table: Array) -> Array:
             out = np.zeros((len(table), self.shape[1]))
             for rows, values, onward in parts:
                 out += _product(table[:, rows], values) @ onward
-            sums.append(out)
-        return np.vstack(sums)
+            return out
+
+        return np.vstack(list(in_order(summed, weights)))  # the next table is drawn meanwhile
 
     def _lean(self, block: Block, precision: type[np.floating[Any]]) -> tuple[slice, Array, Array]:
         """Rows of a block, what is summed over them, and what takes the sums to the estimates: whatever is less.
@@ -233,18 +231,7 @@ class Influence:
 
 
 def _product(weights: Array, values: Array) -> Array:
-    """weights (b, m) @ values (m, q) in parts that processors share; how many they are depends on the size alone."""
-    if weights.size < SHARED:
-        return _product_of(weights, values)
-    ends = np.linspace(0, len(values), PARTS + 1).astype(int)
-    parts = [slice(start, end) for start, end in pairwise(ends)]
-    with ThreadPoolExecutor(max_workers=min(PARTS, os.cpu_count() or 1)) as pool:
-        sums = list(pool.map(lambda part: _product_of(weights[:, part], values[part]), parts))
-    return np.asarray(np.add.reduce(sums))
-
-
-def _product_of(weights: Array, values: Array) -> Array:
-    """The product, a few units at a time, so that whole numbers become floats where they serve."""
+    """weights (b, m) @ values (m, q), a few units at a time, so that whole numbers become floats where they serve."""
     out = np.zeros((len(weights), values.shape[1]))
     for start in range(0, len(values), AT_A_TIME):
         some = slice(start, start + AT_A_TIME)
