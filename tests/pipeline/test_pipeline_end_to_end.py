@@ -182,26 +182,6 @@ def test_a_clean_run_that_nobody_killed_gives_the_same_bytes(copy, tmp_path):
     assert differing(contents(other), contents(copy)) == []
 
 
-def test_one_parameter_recomputes_one_evaluation_and_a_removed_one_leaves_the_results(copy):
-    clean, before = contents(copy), written(copy)
-    keep_evaluations(copy, KEPT[:2])
-    change(copy, ZONES, ZONES.replace("0.05", "0.06"))
-    status = evaluation(copy, "status").stdout
-    assert [line.split()[0] for line in status.splitlines() if "stale:" in line] == ["enterprise-zones"]
-    assert "changed since the last whole run: params.yaml evaluations (prepare, impact)" in status
-    why = evaluation(copy, "why", "enterprise-zones").stdout
-    assert "parameter outcomes.0.smallest_effect: was 0.05, is 0.06" in why
-    ended = finish(copy)
-    assert "impact · 1 done, 1 fresh, removed work-experience-trial (no longer in params.yaml)" in ended.stderr
-    after = written(copy)
-    assert [name for name in after if after[name] != before[name]] == ["enterprise-zones"]
-    assert "work-experience-trial" not in after
-    assert not (copy / "reports" / "notebooks" / "work-experience-trial.ipynb").exists()
-    git(copy, "checkout", "--quiet", "params.yaml")
-    finish(copy)
-    assert differing(clean, contents(copy)) == []
-
-
 @pytest.mark.slow
 def test_when_only_the_command_is_killed_its_stages_end_too(copy, monkeypatch):
     from evaluation import store
@@ -282,3 +262,30 @@ def test_dvc_itself_works_without_our_scripts_on_the_path_of_the_user(copy):
             [sys.executable, "-m", "dvc", *command], cwd=copy, env=path, capture_output=True, text=True
         )
         assert ended.returncode == 0, (command, ended.stderr)
+
+
+@pytest.mark.slow
+def test_a_parameter_that_goes_back_gives_the_same_bytes(copy):
+    clean = contents(copy)
+    change(copy, ZONES, ZONES.replace("0.05", "0.08"))
+    finish(copy)
+    git(copy, "checkout", "--quiet", "params.yaml")
+    finish(copy)
+    assert differing(clean, contents(copy)) == []
+
+
+def test_one_parameter_recomputes_one_evaluation_and_a_removed_one_leaves_the_results(copy):
+    before = written(copy)
+    keep_evaluations(copy, KEPT[:2])
+    change(copy, ZONES, ZONES.replace("0.05", "0.06"))
+    status = evaluation(copy, "status").stdout
+    assert [line.split()[0] for line in status.splitlines() if "stale:" in line] == ["enterprise-zones"]
+    assert "changed since the last whole run: params.yaml evaluations (prepare, impact)" in status
+    why = evaluation(copy, "why", "enterprise-zones").stdout
+    assert "parameter outcomes.0.smallest_effect: was 0.05, is 0.06" in why
+    ended = finish(copy)
+    assert "impact · 1 done, 1 fresh, removed work-experience-trial (no longer in params.yaml)" in ended.stderr
+    after = written(copy)
+    assert [name for name in after if after[name] != before[name]] == ["enterprise-zones"]
+    assert "work-experience-trial" not in after
+    assert not (copy / "reports" / "notebooks" / "work-experience-trial.ipynb").exists()
